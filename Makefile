@@ -1,0 +1,41 @@
+# Two commands matter: `make demo` and `make test`.
+#   make demo IMAGES=~/photos                 your own photos
+#   make demo PORTS="label_studio=8090 s3=4600"  other ports
+#   make demo DATA=/somewhere/else            another data folder
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+UV := $(shell command -v uv || echo .tools/bin/uv)
+RUN := $(UV) run --no-sync
+# Wheels that the user's pip finds, uv finds too.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.PHONY: demo test check format clean
+demo: .venv/.synced
+	@$(RUN) phenoloop up $(if $(DATA),--data-dir "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)") $(foreach port,$(PORTS),--port $(port))
+
+check: .venv/.synced
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+	@$(RUN) lint-imports
+	@$(RUN) pytest -q -n 2 tests/unit tests/contract
+
+test: check
+	@$(RUN) pytest -v tests/integration tests/browser
+
+format: .venv/.synced
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+
+clean:
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts
+
+.venv/.synced: pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --quiet --locked --extra backend
+	@touch $@
+
+# --target works where the system's Python is marked as externally managed.
+.tools/bin/uv:
+	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv

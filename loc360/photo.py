@@ -1,0 +1,127 @@
+"""Photos in: whatever a camera or scanner writes becomes upright 8-bit RGB.
+
+Pixel values are taken as sRGB; an embedded colour profile is not applied. Of a file with several frames the first
+counts.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, ImageOps
+from PIL import Image as Pillow
+
+from loc360.errors import PhotoUnreadable
+from loc360.wire import Image
+
+MAX_PIXELS = 170_000_000
+"""A photo with more is refused before it is decoded; decoding needs about 8 bytes a pixel."""
+
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM", "AVIF")
+"""Only these are tried, in this order (phones' MPO is a JPEG): of Pillow's other readers some start programs (EPS)."""
+
+_BROKEN_FILE = (OSError, ValueError, SyntaxError, struct.error, zlib.error, EOFError, LookupError, TypeError,
+                OverflowError, Pillow.DecompressionBombError, Pillow.DecompressionBombWarning)  # fmt: skip
+_TURNED_SIDEWAYS = (5, 6, 7, 8)
+_BAND_PX = 256
+
+
+def read_photo(path: str) -> Image:
+    """The EXIF-upright photo at full size: (height, width, 3) uint8 RGB, contiguous.
+
+    Grey and CMYK become RGB, transparency is put on white, 16 bits are scaled to 8.
+    Raises PhotoUnreadable: missing, truncated, no image, more than `MAX_PIXELS`, or of a kind without a defined white.
+    """
+    with _opened(path) as picture:
+        return _upright_rgb(picture)
+
+
+def read_photo_scaled(path: str, side_px: int) -> Image:
+    """The EXIF-upright photo with its long side at most `side_px`, never enlarged: (height, width, 3) uint8 RGB.
+
+    Of a large JPEG only the frequencies needed are decoded (libjpeg's 1/2, 1/4, 1/8), so the far edge may be off by
+    a quarter pixel of the result. Raises PhotoUnreadable like `read_photo`.
+    """
+    with _opened(path) as picture:
+        # twice the size, so that the area average has the last word: the models were trained on area averages
+        drafted = picture.draft(None, scaled_size(picture.width, picture.height, 2 * side_px))
+        if drafted is not None:
+            # blocks at the right and lower edge hang over the photo
+            right, lower = drafted[1][2:]
+            picture = picture.crop((0, 0, max(1, round(right)), max(1, round(lower))))
+        return scaled_down(_upright_rgb(picture), side_px)
+
+
+def photo_size(path: str) -> tuple[int, int]:
+    """(width, height) in pixels of the EXIF-upright photo, read from its header.
+
+    Raises PhotoUnreadable.
+    """
+    with _opened(path) as picture:
+        # Pillow gives a TIFF's size upright already
+        sideways = picture.format != "TIFF" and picture.getexif().get(ExifTags.Base.Orientation) in _TURNED_SIDEWAYS
+        return (picture.height, picture.width) if sideways else (picture.width, picture.height)
+
+
+def scaled_down(image: Image, side_px: int) -> Image:
+    """The image with its long side at most `side_px` (area average); itself if it is small enough."""
+    height, width = image.shape[:2]
+    size = scaled_size(width, height, side_px)
+    if size == (width, height):
+        return image
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def scaled_size(width_px: int, height_px: int, side_px: int) -> tuple[int, int]:
+    """(width, height) with the long side at most `side_px`, the short one at least 1."""
+    scale = min(1.0, side_px / max(width_px, height_px))
+    return max(1, round(width_px * scale)), max(1, round(height_px * scale))
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Pillow.Image]:
+    try:
+        with Pillow.open(path, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise PhotoUnreadable(f"The photo has {picture.width} x {picture.height} pixels, over {MAX_PIXELS}.")
+            yield picture
+    except _BROKEN_FILE as error:
+        raise PhotoUnreadable(f"The photo can't be opened: {error!r}.") from error
+
+
+def _upright_rgb(picture: Pillow.Image) -> Image:
+    ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        grey = _eight_bits(np.asarray(picture))
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode == "F":
+        raise PhotoUnreadable("A floating-point photo has no defined white; save it with 8 or 16 bits.")
+    if picture.has_transparency_data:
+        picture = _on_white(picture.convert("RGBA"))
+    return _pixels(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def _pixels(picture: Pillow.Image) -> Image:
+    """By bands of rows: in one go Pillow would hold the photo two more times."""
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top in range(0, picture.height, _BAND_PX):
+        bottom = min(top + _BAND_PX, picture.height)
+        pixels[top:bottom] = np.asarray(picture.crop((0, top, picture.width, bottom)))
+    return pixels
+
+
+def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
+    if grey.min() < 0 or grey.max() > 65535:
+        raise PhotoUnreadable("A photo of more than 16 bits has no defined white; save it with 8 or 16 bits.")
+    return np.rint(grey / 257).astype(np.uint8)  # 65535 / 255
+
+
+def _on_white(picture: Pillow.Image) -> Pillow.Image:
+    white = Pillow.new("RGB", picture.size, "white")
+    white.paste(picture, mask=picture)
+    return white

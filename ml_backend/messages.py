@@ -1,0 +1,50 @@
+"""What Label Studio 1.23.2 sends to a backend, as far as we read it. What else it sends is passed over."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _none_is_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Task(_Message):
+    id: int | None = None
+    project: int | None = None
+    data: dict[str, Any]
+
+
+class Context(_Message):
+    result: list[dict[str, Any]] = []
+    """What the annotator just drew with a smart tool; the editor also asks once with nothing drawn, after saving."""
+
+
+class Params(_Message):
+    context: Context | None = None
+    """Given in requests of smart tools only."""
+
+
+class PredictRequest(_Message):
+    tasks: list[Task]
+    label_config: str
+    params: Annotated[Params, BeforeValidator(_none_is_empty)] = Params()
+
+
+class SetupRequest(_Message):
+    project: str
+    label_config: str = Field(default="", alias="schema")
+
+
+class _Named(_Message):
+    id: int
+
+
+class WebhookRequest(_Message):
+    action: str
+    project: _Named | None = None
+    tasks: list[_Named] = []

@@ -1,0 +1,1 @@
+"""Phenoloop: the annotation loop of vegetable phenotyping."""

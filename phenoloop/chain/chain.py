@@ -1,0 +1,117 @@
+"""The chain: photo in, measured instances out, by the release that is live."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+import loc360
+from loc360.errors import Loc360Error, MetadataInvalid, PhotoUnreadable, UnknownModel
+from loc360.frames import clipped, whole
+from loc360.photo import photo_size
+from loc360.wire import Box, DetectorReply, Find, Point, encode_detector_reply
+from phenoloop.chain.flow import FanOut, Flow, Invoker, Stage
+from phenoloop.chain.images import StoredImage
+from phenoloop.chain.releases import LiveRelease, Release
+from phenoloop.chain.results import ChainResult, Instance, Prompt, chain_result
+from phenoloop.errors import ImageUnreadable, ModelReplyInvalid, SettingsInvalid, TaskInvalid
+
+__all__ = ["Chain", "ChainResult", "Instance", "Prompt", "flow_of"]
+
+POINT_WINDOW = 0.3
+"""Side of the window around a lone point, as a share of the photo's shorter side."""
+
+
+def flow_of(release: Release) -> Flow:
+    """Detector on the whole photo, then segmenter, one call per object."""
+    return Flow(
+        stages=(
+            Stage(release.manifest["detector_model"], release.detector.endpoint, FanOut.IMAGE),
+            Stage(release.manifest["segmenter_model"], release.segmenter.endpoint, FanOut.OBJECT),
+        ),
+        preprocess=loc360.sagemaker_preprocess,
+        process=loc360.process,
+    )
+
+
+class Chain:
+    """Each call takes the live release once and stays with it to its end. Safe to use from many threads."""
+
+    def __init__(self, endpoints: Invoker, live: LiveRelease) -> None:
+        self._endpoints = endpoints
+        self._live = live
+
+    def version(self) -> str:
+        """Name of the live release: Label Studio's model_version. Raises ReleaseMissing."""
+        return self._live.current().name
+
+    def annotate(self, image: StoredImage, *, mm_per_px: float | None = None) -> ChainResult:
+        """Everything the two models find. `mm_per_px` wins over the image's own.
+
+        Raises ImageUnreadable, ReleaseMissing, EndpointUnavailable, EndpointRefused, ModelReplyInvalid.
+        """
+        release = self._live.current()
+        with _in_our_words(image):
+            return self._result(release, image, mm_per_px)
+
+    def segment(self, image: StoredImage, prompt: Prompt, *, mm_per_px: float | None = None) -> ChainResult:
+        """The one object that an annotator points at: the prompt stands for the detector's reply.
+
+        Raises TaskInvalid if the prompt shows nothing of the photo, and what `annotate` raises.
+        """
+        release = self._live.current()
+        with _in_our_words(image):
+            reply = encode_detector_reply(_as_detector(release.name, prompt, *photo_size(str(image.path))))
+            return self._result(release, image, mm_per_px, done=1, reply=reply)
+
+    def _result(
+        self, release: Release, image: StoredImage, mm_per_px: float | None, *, done: int = 0, reply: str | None = None
+    ) -> ChainResult:
+        started = time.perf_counter()
+        properties = {"manifest": release.manifest, "mm_per_px": image.mm_per_px if mm_per_px is None else mm_per_px}
+        result = chain_result(flow_of(release).run_after(done, reply, str(image.path), properties, self._endpoints))
+        structlog.get_logger().info(
+            "photo run through the chain",
+            release=release.name,
+            from_stage=done + 1,
+            objects=len(result.instances),
+            seconds=round(time.perf_counter() - started, 3),
+        )
+        return result
+
+
+def _as_detector(release: str, prompt: Prompt, width_px: int, height_px: int) -> DetectorReply:
+    """What the detector would say of the prompt. Its sent frame is the photo's."""
+    point = None if prompt.point_px is None else _inside(prompt.point_px, width_px, height_px)
+    box = prompt.box_px or (point and _window(point, width_px, height_px))
+    if box is None:
+        raise TaskInvalid("The prompt has neither a box nor a point.")
+    visible = clipped(box, whole(width_px, height_px))
+    if visible is None:
+        raise TaskInvalid("The prompt shows less than a pixel of the photo.", box=tuple(box))
+    find = Find(box=visible, label=prompt.label, score=1.0, point=point)
+    return DetectorReply(release=release, width_px=width_px, height_px=height_px, finds=(find,))
+
+
+def _inside(point: Point, width_px: int, height_px: int) -> Point:
+    if not (0 <= point.x <= width_px and 0 <= point.y <= height_px):
+        raise TaskInvalid("The prompt's point lies outside the photo.", point=tuple(point))
+    return Point(min(point.x, width_px - 0.5), min(point.y, height_px - 0.5))  # on a pixel, even at the far edge
+
+
+def _window(point: Point, width_px: int, height_px: int) -> Box:
+    half = max(1.0, POINT_WINDOW * min(width_px, height_px) / 2)
+    return Box(point.x - half, point.y - half, point.x + half, point.y + half)
+
+
+@contextmanager
+def _in_our_words(image: StoredImage) -> Iterator[None]:
+    try:
+        yield
+    except PhotoUnreadable as error:
+        raise ImageUnreadable("The photo can't be read.", etag=image.etag, reason=str(error)) from error
+    except (MetadataInvalid, UnknownModel) as error:
+        raise SettingsInvalid("The module refuses the release or the scale.", reason=str(error)) from error
+    except Loc360Error as error:
+        raise ModelReplyInvalid("A model's reply can't be used.", etag=image.etag, reason=str(error)) from error

@@ -1,0 +1,173 @@
+"""Releases on S3: immutable objects, and one pointer that says which is live."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from phenoloop.chain.release import Frozen, Release, StageEndpoint, release_name
+from phenoloop.chain.s3_errors import s3_errors
+from phenoloop.errors import PhenoloopError, ReleaseMissing, StorageUnavailable, WriteConflict
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+__all__ = ["LiveRelease", "Pointer", "Release", "ReleaseStore", "StageEndpoint", "release_name"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Pointer(Frozen):
+    """`live.json`."""
+
+    release: str
+    previous: str | None
+    moved_at: datetime
+
+
+class ReleaseStore:
+    """Releases under `prefix` of one bucket; the pointer moves by conditional write only."""
+
+    def __init__(self, s3_client: S3Client, bucket: str, prefix: str = "releases/") -> None:
+        self._s3 = s3_client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def publish(self, release: Release) -> None:
+        """Store the release for good. The same one again changes nothing.
+
+        Raises WriteConflict if another one of this name is there, StorageUnavailable.
+        """
+        try:
+            self._write(release.name, release.model_dump_json(indent=2), IfNoneMatch="*")
+        except WriteConflict:
+            if self.get(release.name) != release:
+                raise
+
+    def get(self, name: str) -> Release:
+        """Raises ReleaseMissing (also if it can't be read as a release), StorageUnavailable."""
+        return _parsed(Release, self._read(name)[0], name)
+
+    def live(self) -> Release:
+        """The release that the pointer names. Raises ReleaseMissing, StorageUnavailable."""
+        return self.get(self.pointer().release)
+
+    def pointer(self) -> Pointer:
+        """Raises ReleaseMissing if nothing was ever released, StorageUnavailable."""
+        return self._read_pointer()[0]
+
+    def move_pointer(self, release_name: str) -> Pointer:
+        """Make a published release the live one. The one that is live already stays so.
+
+        Raises ReleaseMissing if it is not published, WriteConflict if someone else moved the pointer meanwhile,
+        StorageUnavailable.
+        """
+        self.get(release_name)
+        try:
+            current, etag = self._read_pointer()
+        except ReleaseMissing:
+            return self._write_pointer(release_name, None, IfNoneMatch="*")
+        if current.release == release_name:
+            return current
+        return self._write_pointer(release_name, current.release, IfMatch=etag)
+
+    def _read_pointer(self) -> tuple[Pointer, str]:
+        text, etag = self._read("live")
+        return _parsed(Pointer, text, "live"), etag
+
+    def _write_pointer(self, release: str, previous: str | None, **condition: str) -> Pointer:
+        pointer = Pointer(release=release, previous=previous, moved_at=datetime.now(UTC))
+        self._write("live", pointer.model_dump_json(), **condition)
+        return pointer
+
+    def _read(self, name: str) -> tuple[bytes, str]:
+        with s3_errors(ReleaseMissing, release=name):
+            reply = self._s3.get_object(Bucket=self._bucket, Key=self._key(name))
+            return reply["Body"].read(), reply["ETag"]
+
+    def _write(self, name: str, text: str, **condition: str) -> None:
+        with s3_errors(StorageUnavailable, release=name):
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=self._key(name),
+                Body=text.encode(),
+                ContentType="application/json",
+                **condition,  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
+            )
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}{name}.json"
+
+
+class LiveRelease:
+    """The release that is live now, kept current by a background thread: asking costs nothing.
+
+    A refresh that fails is logged and tried again; the last known release stays. `with` or `stop()` ends the thread.
+    """
+
+    def __init__(self, store: ReleaseStore, refresh_s: float) -> None:
+        self._store = store
+        self._refresh_s = refresh_s
+        self._release: Release | None = None
+        self._loading = threading.Lock()
+        self._stopped = threading.Event()
+
+    def current(self) -> Release:
+        """From memory; until the first one is known, one caller at a time asks S3 and the others are told so at once.
+
+        Raises ReleaseMissing, StorageUnavailable (both only before the first load).
+        """
+        if self._release is None:
+            if not self._loading.acquire(blocking=False):
+                raise ReleaseMissing("The live release is being loaded.", cure="Try again in a moment.")
+            try:
+                self._load()
+            finally:
+                self._loading.release()
+        assert self._release is not None  # noqa: S101  # loaded, or an error was raised
+        return self._release
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def __enter__(self) -> LiveRelease:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _load(self) -> None:
+        if self._release is None:
+            self._release = self._store.live()
+            threading.Thread(target=self._keep_current, name="live-release", daemon=True).start()
+
+    def _keep_current(self) -> None:
+        log = structlog.get_logger()
+        while not self._stopped.wait(self._refresh_s):
+            try:
+                self._follow_pointer()
+            except PhenoloopError as error:
+                log.warning("live release could not be refreshed", error=str(error))
+            except Exception:  # a thread that died would leave this process on an old release for good
+                log.exception("live release could not be refreshed")
+
+    def _follow_pointer(self) -> None:
+        name = self._store.pointer().release
+        before = self._release
+        if before is not None and before.name != name:
+            self._release = self._store.get(name)
+            structlog.get_logger().info("live release changed", release=name, previous=before.name)
+
+
+def _parsed(model: type[Model], text: bytes, name: str) -> Model:
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise ReleaseMissing("The release object can't be read.", cure="Publish it again.", release=name) from error

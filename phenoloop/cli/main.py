@@ -1,0 +1,39 @@
+"""The command line. Errors are one line with the cure; `--debug` shows where they come from."""
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from phenoloop.cli import prelabel, stack
+from phenoloop.errors import PhenoloopError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The annotation loop of vegetable phenotyping.",
+)
+
+
+@app.callback()
+def _options(debug: bool = typer.Option(False, "--debug", help="Show tracebacks.")) -> None:  # noqa: FBT001, FBT003  # read in `run`
+    """Phenoloop."""
+
+
+app.command("up")(stack.up)
+app.command("down")(stack.down)
+app.command("status")(stack.status)
+app.command("prelabel")(prelabel.prelabel)
+
+
+def run() -> None:
+    """Entry point of the `phenoloop` program."""
+    try:
+        app()
+    except PhenoloopError as error:
+        if "--debug" in sys.argv:
+            raise
+        Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), str(error)))
+        sys.exit(1)

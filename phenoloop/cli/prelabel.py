@@ -1,0 +1,74 @@
+"""`prelabel`: predict a project's tasks ahead, in the workers, and watch."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from phenoloop.cli.stack import DEFAULT_DATA_DIR, DataDir
+from phenoloop.demo.state import DataFolder
+from phenoloop.errors import JobsFailed, SettingsInvalid
+from phenoloop.settings import read_settings
+
+if TYPE_CHECKING:
+    from ml_backend.backend import Backend
+
+LOOK_EVERY_S = 0.5
+
+
+def prelabel(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    project: Annotated[int | None, typer.Option(help="Label Studio's project; the demo's if left out.")] = None,
+) -> None:
+    """Predict every task that lacks a prediction of the live release, before anyone opens it.
+
+    Works with the PHENOLOOP_ settings of the environment or, where there are none, on the stack of --data-dir.
+    """
+    from ml_backend.bootstrap import build_backend  # heavy, and of no use to the other commands
+    from ml_backend.prelabel import enqueue_prelabel
+
+    if "PHENOLOOP_STORAGE__BUCKET" not in os.environ:
+        status = DataFolder(data_dir).read_status()
+        os.environ.update(status["settings"])
+        project = project or int(status["label_studio"]["project_id"])
+    if project is None:
+        raise SettingsInvalid("Which project?", cure="Name Label Studio's project with --project.")
+    project_id = project
+    backend = build_backend(read_settings())
+    lacking = _lacking(backend, project_id)
+    enqueue_prelabel(backend.queue, project_id, lacking)
+    with Progress(
+        TextColumn("Pre-labelling"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        bar = progress.add_task("", total=len(lacking))
+        while True:
+            busy, left = (
+                _jobs_left(backend),
+                _lacking(backend, project_id),
+            )  # in this order: jobs first, then their work
+            progress.update(bar, completed=len(lacking) - len(left))
+            if not left:
+                break
+            if not busy:
+                cure = "The workers' logs say why."
+                raise JobsFailed("Some tasks could not be predicted.", cure=cure, tasks=left[:20])
+            time.sleep(LOOK_EVERY_S)
+    typer.echo(f"{len(lacking)} tasks pre-labelled by {backend.chain.version()}.")
+
+
+def _lacking(backend: Backend, project_id: int) -> list[int]:
+    return [task.id for task in backend.label_studio.tasks(project_id, without_version=backend.chain.version())]
+
+
+def _jobs_left(backend: Backend) -> bool:
+    queue = backend.queue
+    return bool(queue.count or queue.started_job_registry.count or queue.scheduled_job_registry.count)

@@ -1,0 +1,108 @@
+"""Every program of the stack: its command, its environment, how to see that it is ready."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from phenoloop.demo.state import DataFolder, Ports, Secrets
+from phenoloop.local_aws import services
+from phenoloop.local_aws.environments import REPOSITORY, environment_python
+from phenoloop.local_aws.processes import Service, answers
+
+BUCKET = "phenoloop"
+QUEUE = "phenoloop-annotations"
+IMAGES, ANNOTATIONS, RELEASES = "images/", "annotations/", "releases/"
+ANNOTATOR = "annotator@phenoloop.local"
+BACKEND_USER = "phenoloop"
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """On one data folder, with its ports and secrets. Secrets travel in environments, never on command lines."""
+
+    folder: DataFolder
+    ports: Ports
+    secrets: Secrets
+
+    def label_studio(self) -> Service:
+        folder, port = self.folder.path / "label-studio", self.ports.label_studio
+        folder.mkdir(exist_ok=True)
+        python = environment_python("label-studio")
+        return Service(
+            name="label-studio",
+            command=[
+                *(str(python.with_name("label-studio")), "start", "--no-browser", "--data-dir", str(folder)),
+                *("--internal-host", "127.0.0.1", "-p", str(port), "--enable-legacy-api-token"),
+            ],
+            environment=services.base_environment()
+            | self.aws_environment()
+            | {
+                "LABEL_STUDIO_USERNAME": ANNOTATOR,
+                "LABEL_STUDIO_PASSWORD": self.secrets.label_studio_password,
+                "LABEL_STUDIO_USER_TOKEN": self.secrets.label_studio_token,
+                "COLLECT_ANALYTICS": "false",
+                "LATEST_VERSION_CHECK": "false",
+                "SENTRY_DSN": "",  # nothing is reported to anyone
+                "FRONTEND_SENTRY_DSN": "",
+                "ML_BLOCK_LOCAL_IP": "false",
+                "SSRF_PROTECTION_ENABLED": "false",
+            },
+            folder=folder,
+            is_ready=lambda: answers(self.url("label_studio") + "/health"),
+            ready_timeout_s=300.0,
+        )
+
+    def ministack(self) -> Service:
+        return services.ministack(self.folder.path / "aws", self.ports.s3)
+
+    def sagemaker(self) -> Service:
+        return services.sagemaker(self.folder.path / "sagemaker", self.ports.sagemaker, s3_port=self.ports.s3)
+
+    def redis(self) -> Service:
+        return services.redis(self.folder.path / "redis", self.folder.socket_path("redis.sock"))
+
+    def own_services(self, queue_url: str, *, workers: int) -> list[Service]:
+        environment = services.base_environment() | self.aws_environment() | self.settings(queue_url)
+        gunicorn = [
+            *(sys.executable, "-m", "gunicorn", "ml_backend.wsgi:create()"),
+            *("--bind", f"127.0.0.1:{self.ports.backend}", "--worker-class", "gthread"),
+            *("--workers", "1", "--threads", "16", "--timeout", "120", "--graceful-timeout", "10"),
+            "--no-control-socket",
+        ]
+        commands: Mapping[str, list[str]] = {
+            "backend": gunicorn,
+            **{f"worker-{n}": [sys.executable, "-m", "ml_backend.worker"] for n in range(1, workers + 1)},
+            "sync": [sys.executable, "-m", "sync"],
+        }
+        return [
+            Service(
+                name=name,
+                command=command,
+                environment=environment,
+                folder=REPOSITORY,
+                is_ready=lambda: answers(self.url("backend") + "/health"),
+            )
+            for name, command in commands.items()
+        ]
+
+    def settings(self, queue_url: str) -> dict[str, str]:
+        return {
+            "PHENOLOOP_STORAGE__BUCKET": BUCKET,
+            "PHENOLOOP_STORAGE__IMAGES_PREFIX": IMAGES,
+            "PHENOLOOP_STORAGE__ANNOTATIONS_PREFIX": ANNOTATIONS,
+            "PHENOLOOP_STORAGE__RELEASES_PREFIX": RELEASES,
+            "PHENOLOOP_LABEL_STUDIO__URL": self.url("label_studio"),
+            "PHENOLOOP_LABEL_STUDIO__TOKEN": self.secrets.label_studio_token,
+            "PHENOLOOP_BACKEND__PASSWORD": self.secrets.backend_password,
+            "PHENOLOOP_QUEUE_URL": queue_url,
+            "PHENOLOOP_REDIS_URL": f"unix://{quote(str(self.folder.socket_path('redis.sock')))}?db=0",
+        }
+
+    def aws_environment(self) -> dict[str, str]:
+        return services.aws_environment(s3_port=self.ports.s3, sagemaker_port=self.ports.sagemaker)
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{getattr(self.ports, name)}"

@@ -1,0 +1,129 @@
+"""The one family of exceptions. Foreign errors become one of these once, at the boundary, chained."""
+
+from typing import ClassVar
+
+
+class PhenoloopError(Exception):
+    """Base of all our errors.
+
+    `message` is a constant sentence, `cure` says what to do, `facts` are the values of this case (never secrets,
+    bodies or presigned URLs). `retryable` is a property of the kind of error, not of the caller.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, cure: str = "", **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+        self.facts = facts
+
+    def __str__(self) -> str:
+        facts = ", ".join(f"{name}={value}" for name, value in self.facts.items())
+        return " ".join(part for part in (self.message, f"({facts})" if facts else "", self.cure) if part)
+
+
+class SettingsInvalid(PhenoloopError):
+    """A setting is missing or out of range."""
+
+
+class ImageRefused(PhenoloopError):
+    """An image reference points outside the allowed buckets."""
+
+
+class ImageMissing(PhenoloopError):
+    """The object that an image reference names is not there or may not be read."""
+
+
+class ImageUnreadable(PhenoloopError):
+    """The object is there but is no image we can open."""
+
+
+class StorageUnavailable(PhenoloopError):
+    """S3 did not answer, throttled us or failed."""
+
+    retryable = True
+
+
+class BucketMissing(PhenoloopError):
+    """A bucket is not there or may not be written."""
+
+
+class AnnotationMissing(PhenoloopError):
+    """The object of an annotation is not there or may not be read."""
+
+
+class WriteConflict(PhenoloopError):
+    """A conditional write lost: someone else wrote the object first."""
+
+    retryable = True
+
+
+class EndpointUnavailable(PhenoloopError):
+    """The endpoint throttled, timed out or failed in a way that may pass."""
+
+    retryable = True
+
+
+class EndpointRefused(PhenoloopError):
+    """The endpoint is missing, or will never accept this request."""
+
+
+class ModelReplyInvalid(PhenoloopError):
+    """A model answered with an error, with rubbish, or with parts missing or from different releases."""
+
+
+class ReleaseMissing(PhenoloopError):
+    """No release is live, or the pointer names one that is not there."""
+
+
+class SageMakerUnavailable(PhenoloopError):
+    """SageMaker's control plane did not answer, throttled us or failed."""
+
+    retryable = True
+
+
+class RegistryFailed(PhenoloopError):
+    """The model registry refused, or a package is not what it should be."""
+
+
+class LabellingConfigInvalid(PhenoloopError):
+    """The project's labelling configuration can't be used."""
+
+
+class TaskInvalid(PhenoloopError):
+    """A task, annotation or prompt is not of the form Label Studio documents."""
+
+
+class LabelStudioUnavailable(PhenoloopError):
+    """Label Studio did not answer or failed in a way that may pass."""
+
+    retryable = True
+
+
+class LabelStudioRefused(PhenoloopError):
+    """Label Studio refused the request: wrong token, missing project, invalid body."""
+
+
+class QueueUnavailable(PhenoloopError):
+    """Redis did not answer. What it held is found again by the next sweep."""
+
+    retryable = True
+
+
+class JobsFailed(PhenoloopError):
+    """Background jobs ended without having done all of their tasks."""
+
+
+class EventsUnavailable(PhenoloopError):
+    """The queue of S3 events did not answer."""
+
+    retryable = True
+
+
+class EventInvalid(PhenoloopError):
+    """A queue message is not an S3 event we know."""
+
+
+class LocalStackError(PhenoloopError):
+    """A local service can't be installed, started or reached."""

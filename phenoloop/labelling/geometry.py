@@ -1,0 +1,79 @@
+"""Masks, outlines and points of one object. Pixel (column, row) covers [column, column + 1) x [row, row + 1)."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]  # (height, width), cut out at an origin (x, y) of the photo
+Points = NDArray[np.float64]  # (n, 2): x, y in pixels of the photo
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1: edges in pixels of the photo
+
+OUTLINE_TOLERANCE_PX = 1.0
+OUTLINE_TOLERANCE = 0.008
+"""An outline leaves the mask's edge by at most this share of its longer side, or by OUTLINE_TOLERANCE_PX if more."""
+
+
+def outline(mask: Mask, origin_px: tuple[int, int]) -> Points:
+    """The outline of the mask's largest part, its holes filled, simplified with Douglas-Peucker.
+
+    A part too small to have an outline is drawn as its box; an empty mask has no points.
+    """
+    if not mask.any():
+        return np.empty((0, 2))
+    # Contours run through pixel centres: of half pixels, so that they keep within a quarter pixel of the true edge
+    halves = np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1).astype(np.uint8)
+    contours, _ = cv2.findContours(halves, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    largest = (max(contours, key=cv2.contourArea).astype(np.float32) + 0.5) / 2
+    side = float(np.ptp(largest, axis=0).max())
+    simple = cv2.approxPolyDP(largest, max(OUTLINE_TOLERANCE_PX, OUTLINE_TOLERANCE * side), closed=True)
+    points = largest if len(simple) < 3 else simple
+    return np.asarray(points, np.float64).reshape(-1, 2) + origin_px
+
+
+def filled(points: Points, width_px: int, height_px: int) -> tuple[Mask, tuple[int, int]]:
+    """The pixels of the photo whose centres lie inside the closed outline (even-odd), with the mask's origin."""
+    low = np.floor(points.min(axis=0)).astype(int).clip(0, (width_px, height_px))
+    high = np.ceil(points.max(axis=0)).astype(int).clip(0, (width_px, height_px))
+    width, height = (high - low).tolist()
+    crossed = np.zeros((height, width + 1), np.bool_)
+    for (xa, ya), (xb, yb) in zip(points - low, np.roll(points, -1, axis=0) - low, strict=True):
+        first, last = np.ceil(np.array([min(ya, yb), max(ya, yb)]) - 0.5).astype(int).clip(0, height)
+        rows = np.arange(first, last)
+        if rows.size:
+            x = xa + (rows + 0.5 - ya) * (xb - xa) / (yb - ya)
+            crossed[rows, np.ceil(x - 0.5).astype(int).clip(0, width)] ^= True
+    inside = np.logical_xor.accumulate(crossed, axis=1)[:, :width]
+    return cut_to_content(inside, (int(low[0]), int(low[1])))
+
+
+def deepest_point(mask: Mask, origin_px: tuple[int, int]) -> tuple[float, float]:
+    """The centre of the mask's pixel that lies furthest from its edge."""
+    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    return float(origin_px[0] + column - 0.5), float(origin_px[1] + row - 0.5)
+
+
+def rectangle_corners(corner: Sequence[float], size: Sequence[float], rotation_deg: float) -> Points:
+    """Corners of a rectangle (width, height) turned clockwise about its first corner (x, y)."""
+    angle = np.deg2rad(rotation_deg)
+    along = np.array([np.cos(angle), np.sin(angle)]) * size[0]
+    down = np.array([-np.sin(angle), np.cos(angle)]) * size[1]
+    corners: Points = np.array([np.zeros(2), along, along + down, down]) + np.asarray(corner, np.float64)
+    return corners
+
+
+def box_around(points: Points) -> Box:
+    x0, y0 = points.min(axis=0).tolist()
+    x1, y1 = points.max(axis=0).tolist()
+    return x0, y0, x1, y1
+
+
+def cut_to_content(mask: Mask, origin_px: tuple[int, int]) -> tuple[Mask, tuple[int, int]]:
+    """The smallest part of the mask that holds all its pixels; of an empty mask nothing."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return np.zeros((0, 0), np.bool_), origin_px
+    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return cut.copy(), (origin_px[0] + int(columns[0]), origin_px[1] + int(rows[0]))

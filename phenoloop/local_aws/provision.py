@@ -1,0 +1,71 @@
+"""What an operator makes once on real AWS, made on the embedded services: bucket, queues, notification.
+
+Done on every start, because the embedded services forget queues and notifications when they are killed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from phenoloop.errors import LocalStackError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_sqs import SQSClient
+
+MAX_RECEIVES = 5
+MISSING = {"404", "NoSuchBucket"}
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    bucket: str
+    queue_url: str
+
+
+def provision(s3: S3Client, sqs: SQSClient, *, bucket: str, queue: str, annotations_prefix: str) -> Resources:
+    """Make what is missing; what is there stays. Raises LocalStackError."""
+    try:
+        _ensure_bucket(s3, bucket)
+        dead_letter_url = sqs.create_queue(QueueName=f"{queue}-dead")["QueueUrl"]
+        dead_letter = {"deadLetterTargetArn": _arn(sqs, dead_letter_url), "maxReceiveCount": MAX_RECEIVES}
+        queue_url = sqs.create_queue(QueueName=queue)["QueueUrl"]
+        sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"RedrivePolicy": json.dumps(dead_letter)})
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket,
+            NotificationConfiguration={
+                "QueueConfigurations": [
+                    {
+                        "Id": "annotations",
+                        "QueueArn": _arn(sqs, queue_url),
+                        "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
+                        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": annotations_prefix}]}},
+                    }
+                ]
+            },
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise LocalStackError(
+            "The embedded AWS services refused.",
+            cure="See ministack.log in the data folder's logs.",
+            reason=str(error),
+            bucket=bucket,
+        ) from error
+    return Resources(bucket=bucket, queue_url=queue_url)
+
+
+def _ensure_bucket(s3: S3Client, bucket: str) -> None:
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in MISSING:
+            raise
+        s3.create_bucket(Bucket=bucket)
+
+
+def _arn(sqs: SQSClient, queue_url: str) -> str:
+    return sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -1,0 +1,85 @@
+"""Requests and replies checked against botocore's model of SageMaker, with the limits that botocore itself skips."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import regex
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+
+from phenoloop.local_aws.sagemaker.errors import InternalFailure, UnknownOperationException, ValidationException
+
+
+class Shapes:
+    """The input and output shapes of SageMaker's control plane."""
+
+    def __init__(self) -> None:
+        self._service = ServiceModel(Loader().load_service_model("sagemaker", "service-2"))
+        self._operations = frozenset(self._service.operation_names)
+
+    def check_request(self, operation: str, parameters: dict[str, Any]) -> None:
+        """Raises UnknownOperationException, or ValidationException in SageMaker's words."""
+        if operation not in self._operations:
+            raise UnknownOperationException(f"SageMaker has no operation {operation!r}.")
+        shape = self._service.operation_model(operation).input_shape
+        found = _faults(parameters, shape)
+        if found:
+            noun = "error" if len(found) == 1 else "errors"
+            raise ValidationException(f"{len(found)} validation {noun} detected: {'; '.join(found)}")
+
+    def check_reply(self, operation: str, reply: dict[str, Any]) -> None:
+        """Raises InternalFailure: a reply of the wrong form is a bug of ours."""
+        found = _faults(reply, self._service.operation_model(operation).output_shape)
+        if found:
+            raise InternalFailure(f"The reply to {operation} is not of the documented form: {'; '.join(found)}")
+
+
+def _faults(values: dict[str, Any], shape: Any) -> list[str]:
+    if shape is None:
+        return [f"Unknown parameter: {name}" for name in values]
+    report = ParamValidator().validate(values, shape)
+    if report.has_errors():
+        return str(report.generate_report()).splitlines()
+    return list(_violations(values, shape, ""))
+
+
+def _violations(value: Any, shape: Any, path: str) -> Iterator[str]:
+    """Broken maxima, patterns and enumerations; types, required members and minima are ParamValidator's."""
+    for constraint in _broken_constraints(value, shape):
+        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
+    match shape.type_name:
+        case "structure":
+            for name, member in value.items():
+                yield from _violations(member, shape.members[name], f"{path}.{_lower_first(name)}".removeprefix("."))
+        case "list":
+            for index, item in enumerate(value, start=1):
+                yield from _violations(item, shape.member, f"{path}.{index}.member")
+        case "map":
+            for key, item in value.items():
+                yield from _violations(key, shape.key, f"{path}.{key}.key")
+                yield from _violations(item, shape.value, f"{path}.{key}.member")
+
+
+def _broken_constraints(value: Any, shape: Any) -> Iterator[str]:
+    largest = shape.metadata.get("max")
+    if largest is not None and isinstance(value, int | float) and value > largest:
+        yield f"have value less than or equal to {largest}"
+    if largest is not None and isinstance(value, str | list | dict) and len(value) > largest:
+        yield f"have length less than or equal to {largest}"
+    if shape.type_name == "string":
+        pattern, allowed = shape.metadata.get("pattern"), shape.metadata.get("enum")
+        if pattern and not _compiled(pattern).fullmatch(value):
+            yield f"satisfy regular expression pattern: {pattern}"
+        if allowed and value not in allowed:
+            yield f"satisfy enum value set: [{', '.join(allowed)}]"
+
+
+@cache
+def _compiled(pattern: str) -> Any:
+    return regex.compile(pattern)
+
+
+def _lower_first(name: str) -> str:
+    return name[:1].lower() + name[1:]

@@ -1,0 +1,103 @@
+"""Settings of the running services: read once, at the start of a process, from the environment."""
+
+import os
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from phenoloop.errors import SettingsInvalid
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class StorageSettings(_Section):
+    """Where the loop's objects live. Prefixes end with a slash."""
+
+    bucket: str
+    images_prefix: str = "images/"
+    annotations_prefix: str = "annotations/"
+    releases_prefix: str = "releases/"
+    journal_prefix: str = "journal/"
+    extra_image_buckets: tuple[str, ...] = ()
+
+    @property
+    def image_buckets(self) -> frozenset[str]:
+        return frozenset({self.bucket, *self.extra_image_buckets})
+
+
+class LabelStudioSettings(_Section):
+    url: str
+    token: SecretStr
+    timeout_s: float = 30.0
+
+
+class BackendSettings(_Section):
+    """The Label Studio backend's own door. Label Studio gives up on /predict after 100 s."""
+
+    user: str = "phenoloop"
+    password: SecretStr
+    predict_deadline_s: float = Field(default=85.0, gt=0, lt=100)
+    max_body_bytes: int = 64 * 1024 * 1024
+    parallel_tasks: int = Field(default=4, ge=1)
+    label_map: dict[str, str] = {}
+    """Model label -> label in the project, where the names differ."""
+
+
+class ChainSettings(_Section):
+    endpoint_slots: int = Field(default=8, ge=1)
+    """Most calls in flight to one endpoint from this process."""
+    invoke_timeout_s: float = 60.0
+    attempts: int = Field(default=4, ge=1)
+    release_refresh_s: float = Field(default=2.0, gt=0, le=5)
+    max_image_bytes: int = 200 * 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Everything the backend, its workers and sync need. AWS credentials and endpoints are boto3's own business.
+
+    From the environment: `PHENOLOOP_STORAGE__BUCKET`, `PHENOLOOP_BACKEND__PASSWORD`, ...; what is not secret may
+    come from the YAML file that `PHENOLOOP_CONFIG` names; the environment wins.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="PHENOLOOP_", env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    storage: StorageSettings
+    label_studio: LabelStudioSettings
+    backend: BackendSettings
+    chain: ChainSettings = ChainSettings()
+    queue_url: str
+    redis_url: str = "redis://127.0.0.1:6379/0"
+
+    @classmethod
+    def settings_customise_sources(  # the signature is the base class's
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """First wins, section by section: the environment, then the YAML file."""
+        file = YamlConfigSettingsSource(settings_cls, yaml_file=os.environ.get("PHENOLOOP_CONFIG"))
+        return init_settings, env_settings, file
+
+
+def read_settings() -> Settings:
+    """Read the settings of this process.
+
+    Raises SettingsInvalid naming each variable that is missing or wrong.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # the values come from the environment
+    except ValidationError as error:
+        wrong = ", ".join("__".join(map(str, e["loc"])).upper() + ": " + e["msg"] for e in error.errors())
+        raise SettingsInvalid("The settings are incomplete or wrong.", cure=f"Set PHENOLOOP_ then: {wrong}.") from error

@@ -1,0 +1,1 @@
+"""The serving container: SageMaker's HTTP contract over a model archive that carries its own code."""

@@ -1,0 +1,137 @@
+"""The model registry: one model package is the whole chain, detector and segmenter in two containers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from phenoloop.chain.s3_errors import s3_errors
+from phenoloop.errors import BucketMissing, RegistryFailed
+from sync.sagemaker_errors import sagemaker_errors
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_sagemaker import SageMakerClient
+
+ROLES = ("detector", "segmenter")
+
+
+@dataclass(frozen=True, slots=True)
+class ChainArtifacts:
+    """Where in S3 the parts of one chain lie; the names carry the content's hash."""
+
+    detector_url: str
+    segmenter_url: str
+    manifest_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPackage:
+    """A model package that is a chain."""
+
+    arn: str
+    image: str
+    """The serving container, the same for both stages."""
+    artifacts: ChainArtifacts
+    approved: bool
+
+
+def upload_chain(
+    s3: S3Client, bucket: str, archives: Mapping[str, Path], manifest: Mapping[str, Any], *, prefix: str = "artifacts/"
+) -> ChainArtifacts:
+    """Store the two `model.tar.gz` (by role) and the manifest, each under its content's hash.
+
+    `manifest` is a `loc360.manifest.Manifest` as a dict, without its release name, which only deployment knows.
+    Raises StorageUnavailable.
+    """
+    bodies = {f"{role}/model.tar.gz": archives[role].read_bytes() for role in ROLES}
+    bodies["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
+    urls = []
+    for name, body in bodies.items():
+        folder, _, file = name.rpartition("/")
+        key = f"{prefix}{folder or 'manifest'}/{hashlib.sha256(body).hexdigest()}/{file}"
+        with s3_errors(BucketMissing, key=key):
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
+        urls.append(f"s3://{bucket}/{key}")
+    return ChainArtifacts(*urls)
+
+
+def register_chain(
+    sagemaker: SageMakerClient,
+    *,
+    group: str,
+    image: str,
+    artifacts: ChainArtifacts,
+    approved: bool,
+    description: str = "",
+) -> str:
+    """Register the chain as a model package of `group`, which is made if missing; the package's ARN.
+
+    A package of the same artifacts and image is not registered twice; an approval it lacks is given.
+    Raises RegistryFailed, SageMakerUnavailable.
+    """
+    with sagemaker_errors(group=group):
+        _ensure_group(sagemaker, group)
+        for package in _chain_packages(sagemaker, group):
+            if (package.artifacts, package.image) == (artifacts, image):
+                if approved and not package.approved:
+                    sagemaker.update_model_package(ModelPackageArn=package.arn, ModelApprovalStatus="Approved")
+                return package.arn
+        return sagemaker.create_model_package(
+            ModelPackageGroupName=group,
+            ModelPackageDescription=description,
+            InferenceSpecification={
+                "Containers": [
+                    {"ContainerHostname": role, "Image": image, "ModelDataUrl": url}
+                    for role, url in zip(ROLES, (artifacts.detector_url, artifacts.segmenter_url), strict=True)
+                ],
+                "SupportedContentTypes": ["application/json"],
+                "SupportedResponseMIMETypes": ["application/json"],
+            },
+            CustomerMetadataProperties={"manifest": artifacts.manifest_url},
+            ModelApprovalStatus="Approved" if approved else "PendingManualApproval",
+        )["ModelPackageArn"]
+
+
+def chain_package(sagemaker: SageMakerClient, package_arn: str) -> ChainPackage:
+    """The package as the registry has it. Raises RegistryFailed if it is no chain of ours, SageMakerUnavailable."""
+    with sagemaker_errors(package=package_arn):
+        package = sagemaker.describe_model_package(ModelPackageName=package_arn)
+    containers = package.get("InferenceSpecification", {}).get("Containers", [])
+    urls = {c.get("ContainerHostname", ""): c.get("ModelDataUrl", "") for c in containers}
+    images = {c.get("Image", "") for c in containers}
+    manifest_url = package.get("CustomerMetadataProperties", {}).get("manifest", "")
+    if not manifest_url or not all(urls.get(role) for role in ROLES) or len(images) != 1:
+        raise RegistryFailed(
+            "The model package is no chain.",
+            cure="Register it with two containers of one image, detector and segmenter, and a manifest.",
+            package=package_arn,
+        )
+    return ChainPackage(
+        arn=package_arn,
+        image=images.pop(),
+        artifacts=ChainArtifacts(urls["detector"], urls["segmenter"], manifest_url),
+        approved=package.get("ModelApprovalStatus") == "Approved",
+    )
+
+
+def _ensure_group(sagemaker: SageMakerClient, group: str) -> None:
+    pages = sagemaker.get_paginator("list_model_package_groups").paginate(NameContains=group)
+    if not any(g["ModelPackageGroupName"] == group for page in pages for g in page["ModelPackageGroupSummaryList"]):
+        sagemaker.create_model_package_group(ModelPackageGroupName=group)
+
+
+def _chain_packages(sagemaker: SageMakerClient, group: str) -> Iterator[ChainPackage]:
+    """Those of the group that are chains; whatever else someone registered there is passed over."""
+    for page in sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group):
+        for summary in page["ModelPackageSummaryList"]:
+            try:
+                yield chain_package(sagemaker, summary["ModelPackageArn"])
+            except RegistryFailed as error:
+                structlog.get_logger().info("package passed over", reason=error.message, **error.facts)

@@ -1,0 +1,98 @@
+"""What several kinds of tests share: one running stack, seen from outside."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import pytest
+
+from phenoloop.demo.state import Ports
+from phenoloop.labelling.client import LabelStudio
+from phenoloop.local_aws.services import aws_environment
+
+T = TypeVar("T")
+
+
+def free_ports() -> dict[str, int]:
+    sockets = {name: socket.socket() for name in Ports.model_fields}
+    try:
+        for opened in sockets.values():
+            opened.bind(("127.0.0.1", 0))
+        return {name: opened.getsockname()[1] for name, opened in sockets.items()}
+    finally:
+        for opened in sockets.values():
+            opened.close()
+
+
+def phenoloop(*words: str, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "phenoloop.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+def eventually(look: Callable[[], T | None], *, within_s: float = 60.0) -> T:
+    """What `look` finds once it finds something. Fails if it never does."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline_s, f"not seen within {within_s} s"
+        time.sleep(0.2)
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    data_dir: Path
+    words: tuple[str, ...]
+    """Options that start it again on the same folder and ports."""
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(phenoloop("status", "--json", "--data-dir", str(self.data_dir)).stdout))
+
+    def label_studio(self) -> LabelStudio:
+        status = self.status()["label_studio"]
+        return LabelStudio(status["url"], status["token"])
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the stack's own services."""
+        ports = Ports.parse([word for word in self.words if "=" in word])
+        environment = aws_environment(s3_port=ports.s3, sagemaker_port=ports.sagemaker)
+        session = boto3.Session(
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=environment["AWS_REGION"],
+        )
+        url = environment.get(f"AWS_ENDPOINT_URL_{service.upper()}", environment["AWS_ENDPOINT_URL"])
+        return session.client(service, endpoint_url=url)  # type: ignore[call-overload]
+
+    def journal(self) -> list[dict[str, Any]]:
+        """What sync has seen, oldest first."""
+        status, s3 = self.status()["s3"], self.client("s3")
+        items = s3.list_objects_v2(Bucket=status["bucket"], Prefix="journal/").get("Contents", [])
+        bodies = [s3.get_object(Bucket=status["bucket"], Key=item["Key"])["Body"].read() for item in items]
+        return sorted(map(json.loads, bodies), key=lambda entry: str(entry["seen_at"]))
+
+    def journalled(self, annotation_id: int) -> dict[str, Any] | None:
+        """The newest version of this annotation that sync has seen."""
+        entries = [entry for entry in self.journal() if entry["annotation_id"] == annotation_id]
+        return entries[-1] if entries else None
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """`phenoloop up --detach` with a few generated photos on free ports."""
+    data_dir = tmp_path_factory.mktemp("stack")
+    ports = [word for name, port in free_ports().items() for word in ("--port", f"{name}={port}")]
+    running = RunningStack(data_dir, ("--data-dir", str(data_dir), "--photos", "5", *ports))
+    started = phenoloop("up", "--detach", *running.words)
+    assert started.returncode == 0, started.stderr + (data_dir / "logs" / "up.log").read_text()
+    yield running
+    stopped = phenoloop("down", "--data-dir", str(data_dir))
+    assert stopped.returncode == 0, stopped.stderr

@@ -1,0 +1,63 @@
+"""One walk through Label Studio, for a recorded and for a real one."""
+
+from typing import Any
+
+import pytest
+
+from phenoloop.errors import LabelStudioRefused
+from phenoloop.labelling.client import LabelStudio
+
+LABEL_CONFIG = """<View>
+  <Image name="image" value="$image"/>
+  <RectangleLabels name="box" toName="image">
+    <Label value="tomato"/>
+  </RectangleLabels>
+</View>"""
+
+BOX: dict[str, Any] = {
+    "id": "a1",
+    "from_name": "box",
+    "to_name": "image",
+    "type": "rectanglelabels",
+    "original_width": 1280,
+    "original_height": 960,
+    "image_rotation": 0,
+    "value": {"x": 10, "y": 20, "width": 30, "height": 40, "rotation": 0, "rectanglelabels": ["tomato"]},
+}
+
+
+def walk_through(label_studio: LabelStudio, bucket: str) -> None:
+    """From an empty project to a corrected prediction and back. `bucket` has at least two photos under images/."""
+    assert label_studio.version()
+    label_studio.check_label_config(LABEL_CONFIG)
+    project = label_studio.create_project("Contract", LABEL_CONFIG, show_collab_predictions=True)
+    assert project in label_studio.projects()
+    assert label_studio.update_project(project.id, title="Contract checked").title == "Contract checked"
+    assert label_studio.project(project.id).label_config == LABEL_CONFIG
+
+    photos = label_studio.add_photo_storage(project.id, bucket=bucket, prefix="images")
+    label_studio.add_annotation_storage(project.id, bucket=bucket, prefix="contract-annotations/")
+    assert label_studio.sync_photo_storage(photos)["last_sync_count"] >= 2
+    assert [storage["id"] for storage in label_studio.photo_storages(project.id)] == [photos]
+    assert label_studio.annotation_storages(project.id)[0]["prefix"] == "contract-annotations"
+
+    first, second, *_ = tasks = list(label_studio.tasks(project.id))
+    assert all(task.data["image"].startswith(f"s3://{bucket}/images/") for task in tasks)
+    assert list(label_studio.tasks(project.id, ids=[second.id])) == [second]
+    assert list(label_studio.tasks(project.id, ids=[])) == []
+
+    found = {"task": first.id, "result": [BOX], "score": 0.9, "model_version": "release-1"}
+    nothing = {"task": second.id, "result": [], "score": 0.0, "model_version": "release-1"}
+    label_studio.import_predictions(project.id, [found, nothing])
+    assert label_studio.predictions(first.id)[0]["result"] == [BOX]
+    assert label_studio.model_versions(project.id) == {"release-1": 2}
+    lacking = label_studio.tasks(project.id, ids=[first.id, second.id], without_version="release-2")
+    assert [task.id for task in lacking] == [first.id, second.id]
+    assert list(label_studio.tasks(project.id, ids=[first.id, second.id], without_version="release-1")) == []
+    with pytest.raises(LabelStudioRefused, match="dropped"):
+        label_studio.import_predictions(project.id, [found | {"result": [BOX | {"from_name": "unknown"}]}])
+    assert label_studio.delete_predictions(project.id, "release-1") == 2
+
+    annotation = label_studio.create_annotation(first.id, [BOX])
+    assert [stored["id"] for stored in label_studio.annotations(first.id)] == [annotation]
+    label_studio.delete_project(project.id)

@@ -1,0 +1,189 @@
+"""`python -m serving` as SageMaker runs it: a process with an archive, asked over HTTP."""
+
+import json
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from loc360.wire import (
+    Box,
+    DetectorRequest,
+    Echo,
+    Image,
+    Point,
+    SegmenterRequest,
+    decode_detector_reply,
+    decode_segmenter_replies,
+    encode_detector_request,
+    encode_segmenter_request,
+)
+from tests.integration.containers import Container, error_message, running, with_handler
+
+pytestmark = pytest.mark.integration
+
+ECHO = Echo("r7", 0, 1, "tomato", 0.9, Box(10, 20, 30, 40), Box(0, 0, 50, 60))
+
+
+def table_with(*discs: tuple[int, int, int]) -> Image:
+    """Red discs (x, y, radius) on a brown, slightly grained table, 480 x 360."""
+    table = np.random.default_rng(1).normal((120, 95, 70), 4, (360, 480, 3)).clip(0, 255).astype(np.uint8)
+    for x, y, radius in discs:
+        cv2.circle(table, (x, y), radius, (200, 35, 25), -1, cv2.LINE_AA)
+    return table
+
+
+def asked_for(photo: Image) -> str:
+    return encode_detector_request(DetectorRequest("r7", photo))
+
+
+def disc_request(index: int = 0, point: Point | None = None) -> SegmenterRequest:
+    return SegmenterRequest(table_with((200, 150, 60)), Box(138, 88, 262, 212), point, replace(ECHO, index=index))
+
+
+def test_the_detector_finds_each_disc_where_it_lies(detector: Container) -> None:
+    status, body = detector.invoke(asked_for(table_with((100, 100, 40), (300, 120, 30), (200, 270, 50))))
+    reply = decode_detector_reply(body)
+    assert (status, reply.release, reply.width_px, reply.height_px) == (200, "r7", 480, 360)
+    boxes = sorted(find.box for find in reply.finds)
+    truth = [(60, 60, 140, 140), (150, 220, 250, 320), (270, 90, 330, 150)]
+    assert np.asarray(boxes) == pytest.approx(np.asarray(truth), abs=5)
+    assert all(find.label == "tomato" and 0 < find.score <= 1 for find in reply.finds)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 400)])
+def test_a_photo_of_one_colour_has_no_finds(detector: Container, shape: tuple[int, int]) -> None:
+    status, body = detector.invoke(asked_for(np.full((*shape, 3), 120, np.uint8)))
+    assert status == 200
+    assert decode_detector_reply(body).finds == ()
+
+
+@pytest.mark.parametrize("point", [None, Point(205, 160)])
+def test_the_segmenter_cuts_the_object_out_and_echoes_the_rest(segmenter: Container, point: Point | None) -> None:
+    status, body = segmenter.invoke(encode_segmenter_request(disc_request(point=point)))
+    (reply,) = decode_segmenter_replies(body)
+    assert (status, reply.echo) == (200, ECHO)
+    truth = cv2.circle(np.zeros((360, 480), np.uint8), (200, 150), 60, 1, -1) > 0
+    assert (reply.mask & truth).sum() / (reply.mask | truth).sum() > 0.95
+
+
+def test_a_list_of_objects_is_answered_by_a_list_in_its_order(segmenter: Container) -> None:
+    asked = [encode_segmenter_request(disc_request(index)) for index in (2, 0, 1)]
+    status, body = segmenter.invoke(json.dumps(asked))
+    assert status == 200
+    assert all(isinstance(item, dict) for item in json.loads(body))
+    assert [reply.echo.index for reply in decode_segmenter_replies(body)] == [2, 0, 1]
+
+
+def test_an_empty_list_is_answered_by_an_empty_list(segmenter: Container) -> None:
+    assert segmenter.invoke("[]") == (200, b"[]")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"rubbish", b"\xff\xfe", b"null", b"3", b"{}", b'{"release": "r", "image": "!"}', b'{"error": {"code": 1}}'],
+)
+def test_a_bad_body_is_refused_without_a_traceback(detector: Container, segmenter: Container, body: bytes) -> None:
+    for container in (detector, segmenter):
+        status, answer = container.invoke(body)
+        assert status in {400, 415}
+        assert "Traceback" not in error_message(answer)
+
+
+def test_a_request_for_the_other_model_is_refused(detector: Container, segmenter: Container) -> None:
+    assert detector.invoke(encode_segmenter_request(disc_request()))[0] == 400
+    assert segmenter.invoke(asked_for(table_with()))[0] == 400
+
+
+def test_only_json_is_taken(detector: Container) -> None:
+    assert detector.invoke(asked_for(table_with()), "image/jpeg")[0] == 415
+    assert detector.invoke(asked_for(table_with()), "application/json; charset=utf-8")[0] == 200
+
+
+def test_more_than_sagemaker_hands_over_is_refused(detector: Container) -> None:
+    assert detector.invoke(b" " * 6_291_457)[0] == 413
+    assert detector.invoke(b" " * 6_291_456)[0] == 400
+
+
+def test_other_paths_and_methods_are_refused(detector: Container) -> None:
+    assert detector.ask("GET", "/models")[0] == 404
+    assert detector.ask("GET", "/invocations")[0] == 405
+
+
+def test_requests_are_answered_side_by_side(segmenter: Container) -> None:
+    bodies: dict[int, bytes] = {}
+
+    def ask(index: int) -> None:
+        bodies[index] = segmenter.invoke(encode_segmenter_request(disc_request(index)))[1]
+
+    threads = [threading.Thread(target=ask, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(decode_segmenter_replies(bodies[index])[0].echo.index == index for index in range(8))
+
+
+def test_ping_says_503_until_the_model_is_loaded(container_python: Path, tmp_path: Path) -> None:
+    code = f"""
+import pathlib, time
+def model_fn(model_dir):
+    while not pathlib.Path({str(tmp_path / "go")!r}).exists():
+        time.sleep(0.02)
+def transform_fn(model, body, content_type, accept):
+    return body
+"""
+    with running(container_python, with_handler(tmp_path, code)) as container:
+        container.wait_for_ping(503)
+        assert container.invoke("{}")[0] == 503
+        (tmp_path / "go").touch()
+        container.wait_for_ping(200)
+        assert container.invoke('{"a": 1}') == (200, b'{"a": 1}')
+
+
+def test_a_container_whose_model_does_not_load_ends_with_a_failure(container_python: Path, tmp_path: Path) -> None:
+    code = "def model_fn(model_dir):\n    raise RuntimeError('torn weights')\n"
+    with running(container_python, with_handler(tmp_path, code)) as container:
+        assert container.process.wait(30) == 3
+    assert "torn weights" in container.log.read_text()
+
+
+def test_a_models_fault_is_told_to_the_log_alone(container_python: Path, tmp_path: Path) -> None:
+    code = """
+def model_fn(model_dir): return None
+def transform_fn(model, body, content_type, accept): raise KeyError("inner secret")
+"""
+    with running(container_python, with_handler(tmp_path, code)) as container:
+        container.wait_for_ping(200)
+        status, body = container.invoke("{}")
+    assert status == 500
+    assert error_message(body) == "The model failed; its log says why."
+    assert "inner secret" in container.log.read_text()
+    assert "Traceback" in container.log.read_text()
+
+
+def test_sigterm_lets_a_request_end_and_then_the_server(container_python: Path, tmp_path: Path) -> None:
+    code = f"""
+import pathlib, time
+def model_fn(model_dir): return None
+def transform_fn(model, body, content_type, accept):
+    pathlib.Path({str(tmp_path / "asked")!r}).touch()
+    time.sleep(1)
+    return body
+"""
+    answers = []
+    with running(container_python, with_handler(tmp_path, code)) as container:
+        container.wait_for_ping(200)
+        asking = threading.Thread(target=lambda: answers.append(container.invoke('{"last": true}')))
+        asking.start()
+        while not (tmp_path / "asked").exists():
+            time.sleep(0.02)
+        container.process.send_signal(signal.SIGTERM)
+        asking.join()
+        assert container.process.wait(30) == 0
+    assert answers == [(200, b'{"last": true}')]

@@ -1,0 +1,91 @@
+import pickle
+
+import pytest
+from redis.exceptions import ConnectionError as RedisDown
+
+from ml_backend.prelabel import CHUNK, enqueue_prelabel, prelabel
+from phenoloop.errors import EndpointUnavailable, ImageUnreadable, QueueUnavailable
+from tests.unit.backend_fakes import RELEASE, FakeChain, FakeLabelStudio, FakeQueue, backend
+
+PHOTOS = {id_: f"s3://phenoloop/images/{id_}.jpg" for id_ in range(1, 6)}
+
+
+def failing_at(error, *names):
+    def check(etag):
+        if etag in names:
+            raise error
+
+    return FakeChain(before=check)
+
+
+def test_each_task_gets_one_prediction_of_the_live_release():
+    label_studio = FakeLabelStudio(PHOTOS)
+
+    stored = prelabel(backend(label_studio=label_studio), 3, [1, 2, 3])
+
+    assert stored == 3
+    assert [(p["task"], p["model_version"]) for p in label_studio.stored] == [(1, RELEASE), (2, RELEASE), (3, RELEASE)]
+    assert all(p["result"] and p["score"] for p in label_studio.stored)
+
+
+def test_a_second_run_stores_nothing():
+    label_studio = FakeLabelStudio(PHOTOS)
+    served = backend(label_studio=label_studio)
+
+    prelabel(served, 3, [1, 2])
+
+    assert prelabel(served, 3, [1, 2]) == 0
+    assert len(label_studio.stored) == 2
+
+
+def test_a_task_with_a_prediction_of_an_older_release_gets_a_new_one():
+    label_studio = FakeLabelStudio(PHOTOS)
+    label_studio.versions[1] = {"phenoloop-older"}
+    label_studio.versions[2] = {RELEASE}
+
+    prelabel(backend(label_studio=label_studio), 3, [1, 2])
+
+    assert [p["task"] for p in label_studio.stored] == [1]
+
+
+def test_a_task_that_was_opened_meanwhile_is_not_predicted_twice():
+    label_studio = FakeLabelStudio(PHOTOS)
+    chain = FakeChain(before=lambda etag: label_studio.versions[1].add(RELEASE))
+
+    prelabel(backend(chain=chain, label_studio=label_studio), 3, [1])
+
+    assert label_studio.stored == []
+
+
+def test_a_failure_that_may_pass_is_raised_for_another_try_after_the_others_are_stored():
+    label_studio = FakeLabelStudio(PHOTOS)
+    chain = failing_at(EndpointUnavailable("The endpoint throttled."), "2.jpg")
+
+    with pytest.raises(EndpointUnavailable):
+        prelabel(backend(chain=chain, label_studio=label_studio), 3, [1, 2, 3])
+
+    assert [p["task"] for p in label_studio.stored] == [1, 3]
+
+
+def test_a_failure_that_will_not_pass_is_not_tried_again():
+    label_studio = FakeLabelStudio(PHOTOS)
+    chain = failing_at(ImageUnreadable("The photo can't be read."), "2.jpg")
+
+    assert prelabel(backend(chain=chain, label_studio=label_studio), 3, [1, 2, 3]) == 2
+
+
+def test_jobs_carry_chunks_of_task_ids_and_nothing_else():
+    queue = FakeQueue()
+
+    enqueue_prelabel(queue, 3, list(range(CHUNK + 1)))
+
+    assert [job.args for job in queue.jobs] == [(3, list(range(CHUNK))), (3, [CHUNK])]
+    assert all(job.retry.max == 3 for job in queue.jobs)
+    assert pickle.loads(pickle.dumps(queue.jobs[0].func)).__name__ == "prelabel_chunk"
+
+
+def test_a_silent_redis_is_an_error_that_may_pass():
+    with pytest.raises(QueueUnavailable) as caught:
+        enqueue_prelabel(FakeQueue(RedisDown("down")), 3, [1])
+
+    assert caught.value.retryable

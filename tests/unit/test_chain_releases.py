@@ -1,0 +1,147 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from phenoloop.chain.releases import LiveRelease, Pointer, Release, StageEndpoint, release_name
+from phenoloop.errors import ReleaseMissing, StorageUnavailable
+from tests.unit.fake_models import manifest, release
+
+ENDPOINTS = ("detector-a", "segmenter-b")
+
+
+class Store:
+    """Releases in memory, with a pointer that tests move."""
+
+    def __init__(self, *names: str) -> None:
+        self.live_name: str | None = names[0] if names else None
+        self.failing = False
+        self.asked_by: list[str] = []
+
+    def pointer(self) -> Pointer:
+        self.asked_by.append(threading.current_thread().name)
+        if self.failing:
+            raise StorageUnavailable("S3 can't be reached.")
+        if self.live_name is None:
+            raise ReleaseMissing("The object is not in S3 or may not be read.")
+        return Pointer.model_validate({"release": self.live_name, "previous": None, "moved_at": "2025-01-01T00:00:00Z"})
+
+    def get(self, name: str) -> Release:
+        return release(name)
+
+    def live(self) -> Release:
+        return self.get(self.pointer().release)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store("release-1")
+
+
+@pytest.fixture
+def live(store: Store) -> Iterator[LiveRelease]:
+    with LiveRelease(store, refresh_s=0.01) as live:
+        yield live
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to hold in 5 s"
+        time.sleep(0.002)
+
+
+def test_the_same_parts_make_the_same_name_whatever_the_manifest_was_called() -> None:
+    name = release_name(ENDPOINTS, manifest("").to_dict())
+
+    assert name == release_name(ENDPOINTS, manifest(name).to_dict())
+    assert name.startswith("phenoloop-")
+
+
+@pytest.mark.parametrize("changes", [{"score_threshold": 0.4}, {"crop_margin": 0.3}, {"max_objects": 5}])
+def test_a_change_of_any_part_makes_another_name(changes: dict[str, Any]) -> None:
+    name = release_name(ENDPOINTS, manifest().to_dict())
+
+    assert release_name(ENDPOINTS, manifest(**changes).to_dict()) != name
+    assert release_name((ENDPOINTS[0], "segmenter-c"), manifest().to_dict()) != name
+    assert release_name((ENDPOINTS[1], ENDPOINTS[0]), manifest().to_dict()) != name
+
+
+def test_a_named_release_carries_its_name_in_the_manifest() -> None:
+    stage = StageEndpoint(endpoint="e", model_data_url="s3://loop/m.tar.gz")
+    made = Release.named(package_arn="arn", detector=stage, segmenter=stage, manifest=manifest().to_dict())
+
+    assert made.name == release_name(("e", "e"), manifest().to_dict()) == made.manifest["release"]
+
+
+@pytest.mark.parametrize("bad", [manifest("release-2").to_dict(), {"release": "release-1"}, {}])
+def test_a_release_with_a_manifest_not_its_own_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Release.model_validate({**release().model_dump(), "manifest": bad})
+
+
+def test_without_a_release_there_is_no_current_one() -> None:
+    store = Store()
+    with LiveRelease(store, refresh_s=0.01) as live:
+        with pytest.raises(ReleaseMissing):
+            live.current()
+        store.live_name = "release-1"
+        assert live.current().name == "release-1"
+
+
+def test_only_the_first_question_waits_for_the_store(store: Store, live: LiveRelease) -> None:
+    for _ in range(100):
+        assert live.current().name == "release-1"
+
+    assert store.asked_by.count(threading.current_thread().name) == 1
+
+
+def test_nobody_waits_behind_a_first_load_that_hangs() -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    class Slow(Store):
+        def live(self) -> Release:
+            asked.set()
+            answer.wait(5)
+            return super().live()
+
+    with LiveRelease(Slow("release-1"), refresh_s=1) as live:
+        first = threading.Thread(target=live.current)
+        first.start()
+        assert asked.wait(5)
+        with pytest.raises(ReleaseMissing, match="being loaded"):
+            live.current()
+        answer.set()
+        first.join()
+        assert live.current().name == "release-1"
+
+
+def test_a_moved_pointer_is_followed_in_the_background(store: Store, live: LiveRelease) -> None:
+    live.current()
+    store.live_name = "release-2"
+
+    wait_until(lambda: live.current().name == "release-2")
+
+
+def test_a_store_that_fails_leaves_the_last_release_and_is_asked_again(store: Store, live: LiveRelease) -> None:
+    live.current()
+    store.failing, store.live_name = True, "release-2"
+    asked = len(store.asked_by)
+    wait_until(lambda: len(store.asked_by) > asked + 2)
+
+    assert live.current().name == "release-1"
+    store.failing = False
+    wait_until(lambda: live.current().name == "release-2")
+
+
+def test_a_stopped_one_asks_no_more(store: Store, live: LiveRelease) -> None:
+    live.current()
+    live.stop()
+    wait_until(lambda: all(thread.name != "live-release" for thread in threading.enumerate()))
+    asked = len(store.asked_by)
+    time.sleep(0.05)
+
+    assert len(store.asked_by) == asked
