@@ -17,8 +17,8 @@ from ml_backend.backend import Backend
 from ml_backend.errors import answer_errors_in_json
 from ml_backend.messages import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.model import phenoloop_model
-from ml_backend.prelabel import enqueue_prelabel
 from phenoloop.errors import PhenoloopError
+from phenoloop.jobs import enqueue_prelabel
 from phenoloop.settings import BackendSettings
 
 Message = TypeVar("Message", bound=BaseModel)

@@ -5,8 +5,6 @@ from functools import cache
 import boto3
 import structlog
 from botocore.config import Config
-from redis import Redis
-from rq import Queue
 
 from ml_backend.backend import Backend
 from ml_backend.metrics import Metrics
@@ -15,10 +13,9 @@ from phenoloop.chain.endpoints import Endpoints, sagemaker_runtime_client
 from phenoloop.chain.images import ImageStore
 from phenoloop.chain.releases import LiveRelease, ReleaseStore
 from phenoloop.errors import PhenoloopError
+from phenoloop.jobs import prelabel_queue
 from phenoloop.labelling.client import LabelStudio
 from phenoloop.settings import Settings, read_settings
-
-QUEUE = "phenoloop"
 
 
 def build_backend(settings: Settings) -> Backend:
@@ -37,7 +34,7 @@ def build_backend(settings: Settings) -> Backend:
         chain=Chain(endpoints, live),
         images=ImageStore(s3, storage.image_buckets, chain.max_image_bytes),
         label_studio=LabelStudio(settings.label_studio.url, token, timeout_s=settings.label_studio.timeout_s),
-        queue=Queue(QUEUE, connection=Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=2)),
+        queue=prelabel_queue(settings.redis_url),
         settings=settings.backend,
         metrics=Metrics(),
     )

@@ -14,8 +14,8 @@ from ml_backend.backend import Backend
 from ml_backend.interactive import answer_prompt
 from ml_backend.messages import Context, Task
 from ml_backend.predict import Item, Outcome, labelling_config, predict_tasks
-from ml_backend.prelabel import enqueue_prelabel
 from phenoloop.errors import QueueUnavailable
+from phenoloop.jobs import enqueue_prelabel
 
 _TASKS = TypeAdapter(list[Task])
 

@@ -1,44 +1,21 @@
 """Pre-labelling in the background: RQ jobs of a few tasks each, safe to run twice.
 
-A job asks Label Studio which of its tasks lack a prediction of the live version, predicts those, asks again, and stores
-what is still lacking. Losing the queue loses nothing: Label Studio asks for what it lacks when a task is opened.
+A job asks Label Studio which of its tasks lack a prediction of the live version, predicts those, asks again, stores
+what is still lacking, and deletes what earlier releases predicted for tasks that nobody annotated yet. Losing the queue
+loses nothing: Label Studio asks for what it lacks when a task is opened.
 """
 
 from collections.abc import Sequence
 
 import structlog
-from redis.exceptions import RedisError
-from rq import Queue, Retry
 
 from ml_backend.backend import Backend
 from ml_backend.bootstrap import process_backend
 from ml_backend.messages import Task
 from ml_backend.predict import labelling_config, predict_tasks
-from phenoloop.errors import PhenoloopError, QueueUnavailable
-
-CHUNK = 16
-_JOB_TIMEOUT_S = 1800
-_RETRY_AFTER_S = (15, 60, 300)
-
-
-def enqueue_prelabel(queue: Queue, project_id: int, task_ids: Sequence[int]) -> None:
-    """Have these tasks predicted in the background, in chunks. Raises QueueUnavailable."""
-    chunks = [list(task_ids[start : start + CHUNK]) for start in range(0, len(task_ids), CHUNK)]
-    jobs = [
-        Queue.prepare_data(
-            prelabel_chunk,
-            args=(project_id, chunk),
-            timeout=_JOB_TIMEOUT_S,
-            result_ttl=0,
-            retry=Retry(max=len(_RETRY_AFTER_S), interval=list(_RETRY_AFTER_S)),
-            description=f"pre-label {len(chunk)} tasks of project {project_id}",
-        )
-        for chunk in chunks
-    ]
-    try:
-        queue.enqueue_many(jobs)
-    except RedisError as error:
-        raise QueueUnavailable("Redis did not take the job.", cure="Is Redis up?", project=project_id) from error
+from phenoloop.chain.release import supersedes
+from phenoloop.errors import PhenoloopError
+from phenoloop.labelling.client import LabelStudio
 
 
 def prelabel_chunk(project_id: int, task_ids: list[int]) -> None:
@@ -62,10 +39,29 @@ def prelabel(backend: Backend, project_id: int, task_ids: Sequence[int]) -> int:
     still = label_studio.tasks(project_id, ids=[id_ for id_ in done if id_ is not None], without_version=version)
     stored = [{"task": task.id, **done[task.id]} for task in still]
     label_studio.import_predictions(project_id, stored)
+    superseded = _delete_superseded(label_studio, project_id, task_ids, version)
     structlog.get_logger().info(
-        "tasks pre-labelled", project=project_id, release=version, stored=len(stored), failed=len(tasks) - len(done)
+        "tasks pre-labelled",
+        project=project_id,
+        release=version,
+        stored=len(stored),
+        failed=len(tasks) - len(done),
+        superseded=superseded,
     )
     for outcome in outcomes:
         if isinstance(outcome.error, PhenoloopError) and outcome.error.retryable:
             raise outcome.error
     return len(stored)
+
+
+def _delete_superseded(label_studio: LabelStudio, project_id: int, task_ids: Sequence[int], version: str) -> int:
+    """Of open tasks only: an annotation keeps the prediction that it was made from. How many there were."""
+    deleted = 0
+    for task in label_studio.tasks(project_id, ids=task_ids, only_open=True):
+        predictions = label_studio.predictions(task.id)
+        if any(prediction["model_version"] == version for prediction in predictions):
+            for prediction in predictions:
+                if supersedes(version, str(prediction["model_version"])):
+                    label_studio.delete_prediction(int(prediction["id"]))
+                    deleted += 1
+    return deleted

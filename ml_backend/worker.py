@@ -7,7 +7,7 @@ that follows the live release, and would load everything anew.
 from redis import Redis
 from rq import Queue, SimpleWorker
 
-from ml_backend.bootstrap import QUEUE
+from phenoloop.jobs import QUEUE
 from phenoloop.logs import configure_logs
 from phenoloop.settings import read_settings
 

@@ -53,6 +53,18 @@ class AnnotationMissing(PhenoloopError):
     """The object of an annotation is not there or may not be read."""
 
 
+class SnapshotMissing(PhenoloopError):
+    """No such snapshot was made, or a part of it is not there or can't be read."""
+
+
+class NothingToLearn(PhenoloopError):
+    """No annotation that a model could be trained on."""
+
+
+class RunMissing(PhenoloopError):
+    """No such training run was asked for."""
+
+
 class WriteConflict(PhenoloopError):
     """A conditional write lost: someone else wrote the object first."""
 
@@ -85,6 +97,10 @@ class SageMakerUnavailable(PhenoloopError):
 
 class RegistryFailed(PhenoloopError):
     """The model registry refused, or a package is not what it should be."""
+
+
+class SmokeTestFailed(PhenoloopError):
+    """A new chain's endpoints are in service but don't do what the module needs."""
 
 
 class LabellingConfigInvalid(PhenoloopError):

@@ -23,8 +23,12 @@ class StorageSettings(_Section):
     bucket: str
     images_prefix: str = "images/"
     annotations_prefix: str = "annotations/"
+    snapshots_prefix: str = "snapshots/"
+    runs_prefix: str = "runs/"
+    artifacts_prefix: str = "artifacts/"
     releases_prefix: str = "releases/"
-    journal_prefix: str = "journal/"
+    manifest_key: str = "loc360/manifest.json"
+    """What the Loc360 platform reads to know the live release."""
     extra_image_buckets: tuple[str, ...] = ()
 
     @property
@@ -59,6 +63,36 @@ class ChainSettings(_Section):
     max_image_bytes: int = 200 * 1024 * 1024
 
 
+class RetrainingSettings(_Section):
+    """When corrections are worth a run: enough of them, and then either quiet or the longest wait."""
+
+    minimum_changes: int = Field(default=20, ge=1)
+    """Annotations saved, changed or deleted since the last run's snapshot."""
+    quiet_s: float = Field(default=300.0, ge=0)
+    """Nobody saved anything for so long."""
+    longest_wait_s: float = Field(default=4 * 3600.0, ge=0)
+    """Since the first change: a project that is never quiet trains all the same."""
+    runs_a_day: int = Field(default=6, ge=0)
+    """Started by themselves within 24 hours; 0 leaves it to `phenoloop retrain`."""
+    sweep_every_s: float = Field(default=60.0, gt=0)
+    """How often everything is listed and compared, whatever the events say."""
+
+
+class TrainingSettings(_Section):
+    """The SageMaker pipeline and what it makes."""
+
+    pipeline: str = "phenoloop"
+    package_group: str = "phenoloop-chain"
+    role_arn: str = ""
+    """Which SageMaker's jobs and endpoints take."""
+    training_image: str = ""
+    """Of preprocessing, training and evaluation. Its tag stands for the code: another one trains anew."""
+    serving_image: str = ""
+    endpoint_instance_type: str = "ml.c5.large"
+    parameters: dict[str, str | int | float] = {}
+    """Of the pipeline, where the defaults of `sync.pipeline` don't fit."""
+
+
 class Settings(BaseSettings):
     """Everything the backend, its workers and sync need. AWS credentials and endpoints are boto3's own business.
 
@@ -74,6 +108,8 @@ class Settings(BaseSettings):
     label_studio: LabelStudioSettings
     backend: BackendSettings
     chain: ChainSettings = ChainSettings()
+    retraining: RetrainingSettings = RetrainingSettings()
+    training: TrainingSettings = TrainingSettings()
     queue_url: str
     redis_url: str = "redis://127.0.0.1:6379/0"
 

@@ -1,22 +1,15 @@
-"""`python -m sync`: the sync worker as a process. Stops at SIGTERM after the message in hand."""
+"""`python -m sync`: the sync worker as a process. Stops at SIGTERM after what it has in hand."""
 
 import signal
 
-import boto3
-from botocore.config import Config
-
 from phenoloop.logs import configure_logs
 from phenoloop.settings import read_settings
-from sync.worker import SyncWorker
+from sync.bootstrap import build_worker
 
 
 def main() -> None:
     configure_logs()
-    settings = read_settings()
-    config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=30)
-    worker = SyncWorker(
-        boto3.client("sqs", config=config), boto3.client("s3", config=config), settings.queue_url, settings.storage
-    )
+    worker = build_worker(read_settings())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import datetime
+import hashlib
+import json
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from phenoloop.chain.s3_errors import s3_errors
 from phenoloop.errors import AnnotationMissing, TaskInvalid
@@ -21,6 +23,37 @@ class Task(BaseModel):
     id: int
     data: dict[str, Any]
 
+    @property
+    def photo(self) -> str:
+        """The `s3://` URI of the task's photo: the only one in its data, else the one under `image`.
+
+        The export does not say which key the labelling configuration shows. Raises TaskInvalid.
+        """
+        uris = {name: text for name, text in self.data.items() if isinstance(text, str) and text.startswith("s3://")}
+        if len(uris) != 1 and "image" not in uris:
+            raise TaskInvalid("The task's data does not name one photo.", task=self.id, found=len(uris))
+        return uris["image"] if "image" in uris else next(iter(uris.values()))
+
+    @property
+    def mm_per_px(self) -> float | None:
+        """Scale of the upright photo at full size, if the data gives one. Raises TaskInvalid."""
+        given = self.data.get("mm_per_px")
+        if given is None or given == "":
+            return None
+        try:
+            scale = float(given)
+        except (TypeError, ValueError, OverflowError):
+            scale = math.nan
+        if not (math.isfinite(scale) and scale > 0):
+            raise TaskInvalid("The task's mm_per_px is no number above 0.", task=self.id, mm_per_px=given)
+        return scale
+
+    @property
+    def group(self) -> str | None:
+        """Plant or plot, if the data gives one."""
+        given = self.data.get("group")
+        return None if given is None or given == "" else str(given)
+
 
 class Annotation(BaseModel):
     """The fields of the export that the loop uses; others are kept in S3 but not read."""
@@ -33,52 +66,67 @@ class Annotation(BaseModel):
     result: tuple[dict[str, Any], ...]
     was_cancelled: bool = False
     ground_truth: bool = False
-    lead_time: float | None = None
-    updated_at: datetime
+    updated_at: AwareDatetime
 
     @property
-    def region_origins(self) -> dict[str, int]:
-        """How many regions an annotator drew (manual), accepted (prediction) or changed (prediction-changed)."""
-        regions = {str(item["id"]): str(item.get("origin", "manual")) for item in self.result if "id" in item}
-        return dict(Counter(regions.values()))
+    def content_hash(self) -> str:
+        """Of what the annotation means; Label Studio also exports counts and times that change on their own.
+
+        Raises TaskInvalid if a value can't be written (a number of thousands of digits).
+        """
+        data = self.task.data
+        uris = sorted(text for text in data.values() if isinstance(text, str) and text.startswith("s3://"))
+        facts = [*uris, data.get("mm_per_px"), data.get("group")]
+        try:
+            meaning = json.dumps([self.result, self.was_cancelled, self.ground_truth, facts], sort_keys=True)
+        except ValueError as error:
+            raise TaskInvalid(
+                "An annotation holds a value that is none of Label Studio's.", task=self.task.id
+            ) from error
+        return hashlib.sha256(meaning.encode()).hexdigest()
 
 
-class StoredAnnotation(BaseModel):
-    """An annotation with the version of the object that held it."""
-
-    model_config = ConfigDict(frozen=True)
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object under the annotations prefix as it was read, whatever it holds."""
 
     key: str
     etag: str
-    annotation: Annotation
+    body: bytes
+
+    def annotation(self) -> Annotation:
+        """Raises TaskInvalid if the object is no annotation."""
+        try:
+            return Annotation.model_validate_json(self.body)
+        except ValidationError as error:
+            raise _no_annotation(self.key) from error
+
+    def content_hash(self) -> str:
+        """The annotation's; of what is none, the body's."""
+        try:
+            return self.annotation().content_hash
+        except TaskInvalid:
+            return hashlib.sha256(self.body).hexdigest()
 
 
-def read_annotation(s3: S3Client, bucket: str, key: str) -> StoredAnnotation | None:
-    """The annotation as it is now; None if its object is gone.
-
-    Raises TaskInvalid (the object is no annotation), AnnotationMissing (it may not be read), StorageUnavailable.
-    """
+def read_object(s3: S3Client, bucket: str, key: str) -> StoredObject | None:
+    """The object as it is now; None if it is gone. Raises AnnotationMissing (may not be read), StorageUnavailable."""
     try:
         with s3_errors(AnnotationMissing, key=key):
             answer = s3.get_object(Bucket=bucket, Key=key)
-            body = answer["Body"].read()
+            return StoredObject(key, answer["ETag"].strip('"'), answer["Body"].read())
     except AnnotationMissing as error:
         if error.facts.get("code") == "NoSuchKey":
             return None
         raise
-    try:
-        annotation = Annotation.model_validate_json(body)
-    except ValidationError as error:
-        raise _no_annotation(key) from error
-    return StoredAnnotation(key=key, etag=answer["ETag"].strip('"'), annotation=annotation)
 
 
 def annotation_id(key: str) -> int:
     """The id that an object's key ends with. Raises TaskInvalid."""
-    try:
-        return int(key.rpartition("/")[2])
-    except ValueError as error:
-        raise _no_annotation(key) from error
+    name = key.rpartition("/")[2]
+    if not (name.isascii() and name.isdigit()):
+        raise _no_annotation(key)
+    return int(name)
 
 
 def _no_annotation(key: str) -> TaskInvalid:

@@ -1,54 +1,62 @@
-"""S3 event notifications as they arrive in SQS messages.
+"""What wakes sync: queue messages that say that something may have changed.
 
-Format: AWS, "Event message structure" of Amazon S3 notifications, versions 2.x. Keys are URL-encoded; events come at
-least once, in any order, sometimes minutes late; `s3:TestEvent` comes first.
+They come at least once, in any order, sometimes minutes late, or never, and only name what to look at: what is there
+now is the truth. Formats: AWS, "Event message structure" of S3 notifications (keys are URL-encoded, `s3:TestEvent`
+comes first), and EventBridge events of SageMaker.
 """
 
 from dataclasses import dataclass
-from enum import Enum
+from typing import Any
 from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, Field, ValidationError
 
 from phenoloop.errors import EventInvalid
 
-
-class ObjectChange(Enum):
-    CREATED = "ObjectCreated"
-    REMOVED = "ObjectRemoved"
+PACKAGE_CHANGED = "SageMaker Model Package State Change"
+EXECUTION_CHANGED = "SageMaker Model Building Pipeline Execution Status Change"
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectEvent:
-    """Something happened to one object. The object itself, read now, is the truth; this only names it."""
+    """Something happened to one object."""
 
-    change: ObjectChange
     bucket: str
     key: str
-    version: str
-    """Tells this event from others of the same key: S3's sequencer, else the event's time."""
 
 
-def object_events(body: str) -> list[ObjectEvent]:
+@dataclass(frozen=True, slots=True)
+class RegistryEvent:
+    """A package was made, approved or rejected, or a run got further."""
+
+    about: str
+    """ARN of the package or the execution."""
+
+
+Event = ObjectEvent | RegistryEvent
+
+
+def events(body: str) -> list[Event]:
     """The events in one message; none for a test event. Raises EventInvalid."""
     try:
         message = _Message.model_validate_json(body)
         if message.Event == "s3:TestEvent":
             return []
-        if message.Records is None:
-            raise EventInvalid("A queue message holds no S3 records.", cure="Only S3 may send to this queue.")
-        return [_object_event(record) for record in message.Records]
-    except (ValidationError, ValueError) as error:
-        raise EventInvalid("A queue message is no S3 event.", cure="Only S3 may send to this queue.") from error
+        if message.Records is not None:
+            return [_object_event(record) for record in message.Records]
+        if message.detail_type in (PACKAGE_CHANGED, EXECUTION_CHANGED):
+            return [_registry_event(message.detail)]
+    except ValidationError as error:
+        raise EventInvalid("A queue message is no event.", cure="Only S3 and EventBridge may send here.") from error
+    raise EventInvalid("A queue message is no event that we know.", cure="Only S3 and EventBridge may send here.")
 
 
 def _object_event(record: "_Record") -> ObjectEvent:
-    return ObjectEvent(
-        change=ObjectChange(record.eventName.removeprefix("s3:").partition(":")[0]),
-        bucket=record.s3.bucket.name,
-        key=unquote_plus(record.s3.object.key),
-        version=record.s3.object.sequencer or record.eventTime,
-    )
+    return ObjectEvent(bucket=record.s3.bucket.name, key=unquote_plus(record.s3.object.key))
+
+
+def _registry_event(detail: dict[str, Any]) -> RegistryEvent:
+    return RegistryEvent(about=str(detail.get("ModelPackageArn") or detail.get("pipelineExecutionArn") or ""))
 
 
 class _Bucket(BaseModel):
@@ -57,7 +65,6 @@ class _Bucket(BaseModel):
 
 class _Object(BaseModel):
     key: str
-    sequencer: str = ""
 
 
 class _S3(BaseModel):
@@ -66,11 +73,11 @@ class _S3(BaseModel):
 
 
 class _Record(BaseModel):
-    eventName: str  # noqa: N815  # the protocol's names
-    eventTime: str = ""  # noqa: N815
     s3: _S3
 
 
 class _Message(BaseModel):
     Event: str | None = None
-    Records: list[_Record] | None = Field(default=None)
+    Records: list[_Record] | None = None
+    detail_type: str | None = Field(default=None, alias="detail-type")
+    detail: dict[str, Any] = {}

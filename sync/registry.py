@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
 
 ROLES = ("detector", "segmenter")
+MAX_REASON = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,22 @@ class ChainPackage:
     """A model package that is a chain."""
 
     arn: str
+    version: int
     image: str
     """The serving container, the same for both stages."""
     artifacts: ChainArtifacts
-    approved: bool
+    status: str
+    """SageMaker's: Approved, Rejected or PendingManualApproval."""
+    status_reason: str
+    description: str
+    run: str | None
+    """Of the training run that made it; None for a chain that came otherwise."""
+    snapshot_url: str | None
+    registered_at: datetime
+
+    @property
+    def approved(self) -> bool:
+        return self.status == "Approved"
 
 
 def upload_chain(
@@ -78,7 +92,7 @@ def register_chain(
     """
     with sagemaker_errors(group=group):
         _ensure_group(sagemaker, group)
-        for package in _chain_packages(sagemaker, group):
+        for package in packages(sagemaker, group):
             if (package.artifacts, package.image) == (artifacts, image):
                 if approved and not package.approved:
                     sagemaker.update_model_package(ModelPackageArn=package.arn, ModelApprovalStatus="Approved")
@@ -106,7 +120,8 @@ def chain_package(sagemaker: SageMakerClient, package_arn: str) -> ChainPackage:
     containers = package.get("InferenceSpecification", {}).get("Containers", [])
     urls = {c.get("ContainerHostname", ""): c.get("ModelDataUrl", "") for c in containers}
     images = {c.get("Image", "") for c in containers}
-    manifest_url = package.get("CustomerMetadataProperties", {}).get("manifest", "")
+    metadata = package.get("CustomerMetadataProperties", {})
+    manifest_url = metadata.get("manifest", "")
     if not manifest_url or not all(urls.get(role) for role in ROLES) or len(images) != 1:
         raise RegistryFailed(
             "The model package is no chain.",
@@ -116,9 +131,45 @@ def chain_package(sagemaker: SageMakerClient, package_arn: str) -> ChainPackage:
     return ChainPackage(
         arn=package_arn,
         image=images.pop(),
+        version=package.get("ModelPackageVersion", 0),
         artifacts=ChainArtifacts(urls["detector"], urls["segmenter"], manifest_url),
-        approved=package.get("ModelApprovalStatus") == "Approved",
+        status=package.get("ModelApprovalStatus", "PendingManualApproval"),
+        status_reason=package.get("ApprovalDescription", ""),
+        description=package.get("ModelPackageDescription", ""),
+        run=metadata.get("run"),
+        snapshot_url=metadata.get("snapshot"),
+        registered_at=package["CreationTime"],
     )
+
+
+def packages(sagemaker: SageMakerClient, group: str) -> list[ChainPackage]:
+    """The group's chains, newest first; whatever else someone registered there is passed over.
+
+    Raises RegistryFailed if there is no such group, SageMakerUnavailable.
+    """
+    with sagemaker_errors(group=group):
+        pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+        arns = [summary["ModelPackageArn"] for page in pages for summary in page["ModelPackageSummaryList"]]
+    return sorted(_chains(sagemaker, arns), key=lambda package: package.version, reverse=True)
+
+
+def approve(sagemaker: SageMakerClient, package_arn: str, *, reason: str = "") -> None:
+    """Raises RegistryFailed, SageMakerUnavailable."""
+    _decide(sagemaker, package_arn, "Approved", reason)
+
+
+def reject(sagemaker: SageMakerClient, package_arn: str, *, reason: str) -> None:
+    """It will not be live, or no longer. Raises RegistryFailed, SageMakerUnavailable."""
+    _decide(sagemaker, package_arn, "Rejected", reason)
+
+
+def _decide(sagemaker: SageMakerClient, package_arn: str, status: Literal["Approved", "Rejected"], reason: str) -> None:
+    with sagemaker_errors(package=package_arn):
+        sagemaker.update_model_package(
+            ModelPackageArn=package_arn,
+            ModelApprovalStatus=status,
+            ApprovalDescription=reason[:MAX_REASON] or status,
+        )
 
 
 def _ensure_group(sagemaker: SageMakerClient, group: str) -> None:
@@ -127,11 +178,9 @@ def _ensure_group(sagemaker: SageMakerClient, group: str) -> None:
         sagemaker.create_model_package_group(ModelPackageGroupName=group)
 
 
-def _chain_packages(sagemaker: SageMakerClient, group: str) -> Iterator[ChainPackage]:
-    """Those of the group that are chains; whatever else someone registered there is passed over."""
-    for page in sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group):
-        for summary in page["ModelPackageSummaryList"]:
-            try:
-                yield chain_package(sagemaker, summary["ModelPackageArn"])
-            except RegistryFailed as error:
-                structlog.get_logger().info("package passed over", reason=error.message, **error.facts)
+def _chains(sagemaker: SageMakerClient, arns: list[str]) -> Iterator[ChainPackage]:
+    for arn in arns:
+        try:
+            yield chain_package(sagemaker, arn)
+        except RegistryFailed as error:
+            structlog.get_logger().info("package passed over", reason=error.message, **error.facts)

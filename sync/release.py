@@ -1,27 +1,35 @@
-"""From an approved package to the live release: endpoints, then the release object, then the pointer."""
+"""From an approved package to the live release: endpoints, smoke test, release object, pointer, manifest.
+
+Every step is safe to repeat and to do twice at once, so a worker that dies leaves nothing that another can't finish.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+import structlog
 from botocore.exceptions import ClientError
 
+from phenoloop.chain.flow import Invoker
+from phenoloop.chain.images import ImageStore
 from phenoloop.chain.release import Release, StageEndpoint
 from phenoloop.chain.releases import ReleaseStore
 from phenoloop.chain.s3_errors import s3_errors
-from phenoloop.errors import EndpointRefused, RegistryFailed
-from sync.registry import chain_package
+from phenoloop.errors import BucketMissing, EndpointRefused, RegistryFailed, ReleaseMissing
+from phenoloop.settings import StorageSettings, TrainingSettings
+from sync.registry import ChainPackage, chain_package
 from sync.sagemaker_errors import sagemaker_errors
+from sync.smoke import any_photo, smoke_test
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
-    from types_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
     from types_boto3_sagemaker.type_defs import ContainerDefinitionTypeDef, ProductionVariantTypeDef
 
 T = TypeVar("T")
@@ -30,94 +38,137 @@ READY_TIMEOUT_S = 900.0
 POLL_S = 1.0
 
 
-def deploy(
-    package_arn: str,
-    *,
-    sagemaker: SageMakerClient,
-    s3: S3Client,
-    store: ReleaseStore,
-    role_arn: str,
-    instance_type: ProductionVariantInstanceTypeType = "ml.c5.large",
-) -> Release:
-    """Make the approved package's chain the live release.
+@dataclass(frozen=True, slots=True)
+class Releaser:
+    """Makes packages live."""
 
-    Endpoints are named by what they serve: one that exists is reused. Doing it again changes nothing.
-    Raises RegistryFailed, SageMakerUnavailable, EndpointRefused (an endpoint failed), StorageUnavailable and
-    WriteConflict.
-    """
-    package = chain_package(sagemaker, package_arn)
-    if not package.approved:
-        raise RegistryFailed("The model package is not approved.", cure="Approve it first.", package=package_arn)
-    stages = {"detector": package.artifacts.detector_url, "segmenter": package.artifacts.segmenter_url}
-    with sagemaker_errors(package=package_arn):
-        detector, segmenter = (
-            _ensure_endpoint(sagemaker, role, url, package.image, role_arn=role_arn, instance_type=instance_type)
-            for role, url in stages.items()
+    s3: S3Client
+    sagemaker: SageMakerClient
+    store: ReleaseStore
+    images: ImageStore
+    endpoints: Invoker
+    storage: StorageSettings
+    training: TrainingSettings
+
+    def advance(self, package: ChainPackage) -> Release | None:
+        """Do what can be done now to make the package live; the release once it is, None while its endpoints start.
+
+        Endpoints are named by what they serve: one that exists is reused. The live release is left as it is.
+        Raises RegistryFailed (not approved), EndpointRefused (an endpoint failed), SmokeTestFailed, and what may pass:
+        SageMakerUnavailable, EndpointUnavailable, StorageUnavailable, WriteConflict.
+        """
+        if not package.approved:
+            raise RegistryFailed("The model package is not approved.", cure="Approve it first.", package=package.arn)
+        stages = {"detector": package.artifacts.detector_url, "segmenter": package.artifacts.segmenter_url}
+        with sagemaker_errors(package=package.arn):
+            detector, segmenter = (self._ensure_endpoint(role, url, package.image) for role, url in stages.items())
+            ready = [self._is_in_service(name) for name in (detector, segmenter)]
+        if not all(ready):
+            return None
+        release = Release.named(
+            package_arn=package.arn,
+            detector=StageEndpoint(endpoint=detector, model_data_url=stages["detector"]),
+            segmenter=StageEndpoint(endpoint=segmenter, model_data_url=stages["segmenter"]),
+            manifest=self._manifest(package),
         )
-    for name in (detector, segmenter):
-        wait_in_service(sagemaker, name)
-    release = Release.named(
-        package_arn=package_arn,
-        detector=StageEndpoint(endpoint=detector, model_data_url=stages["detector"]),
-        segmenter=StageEndpoint(endpoint=segmenter, model_data_url=stages["segmenter"]),
-        manifest=_read_json(s3, package.artifacts.manifest_url),
-    )
-    store.publish(release)
-    store.move_pointer(release.name)
-    return release
+        if self._live_name() != release.name:
+            self._smoke_test(release)
+            self.store.publish(release)
+            self.store.move_pointer(release.name)
+            structlog.get_logger().info("release live", release=release.name, package=package.arn)
+        return release
 
+    def deploy(self, package_arn: str, *, timeout_s: float = READY_TIMEOUT_S) -> Release:
+        """`advance` until the package is live, and publish its manifest. Raises what `advance` raises."""
+        package = chain_package(self.sagemaker, package_arn)
+        deadline_s = time.monotonic() + timeout_s
+        while (release := self.advance(package)) is None:
+            if time.monotonic() > deadline_s:
+                raise EndpointRefused("The endpoints took too long.", cure="See their logs.", package=package_arn)
+            time.sleep(POLL_S)
+        self.publish_manifest(release)
+        return release
 
-def wait_in_service(sagemaker: SageMakerClient, endpoint: str, *, timeout_s: float = READY_TIMEOUT_S) -> None:
-    """Raises EndpointRefused if it failed or is not in service in time, and what `sagemaker_errors` raises."""
-    deadline_s = time.monotonic() + timeout_s
-    while True:
-        with sagemaker_errors(endpoint=endpoint):
-            described = sagemaker.describe_endpoint(EndpointName=endpoint)
-        status = described["EndpointStatus"]
-        if status == "InService":
-            return
-        if status == "Failed" or time.monotonic() > deadline_s:
+    def publish_manifest(self, release: Release) -> bool:
+        """Tell the Loc360 platform of the live release; whether it was news.
+
+        Raises BucketMissing, StorageUnavailable.
+        """
+        bucket, key = self.storage.bucket, self.storage.manifest_key
+        body = json.dumps(release.manifest, indent=2, sort_keys=True).encode()
+        try:
+            with s3_errors(ReleaseMissing, key=key):
+                if self.s3.get_object(Bucket=bucket, Key=key)["Body"].read() == body:
+                    return False
+        except ReleaseMissing:
+            pass  # the first one
+        with s3_errors(BucketMissing, key=key):
+            self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+        structlog.get_logger().info("manifest published", release=release.name, key=key)
+        return True
+
+    def _live_name(self) -> str | None:
+        try:
+            return self.store.pointer().release
+        except ReleaseMissing:
+            return None
+
+    def _smoke_test(self, release: Release) -> None:
+        with any_photo(self.s3, self.images, self.storage.bucket, self.storage.images_prefix) as photo:
+            objects = smoke_test(release, photo, self.endpoints)
+        structlog.get_logger().info("smoke test passed", release=release.name, objects=objects)
+
+    def _manifest(self, package: ChainPackage) -> Mapping[str, object]:
+        url = urlsplit(package.artifacts.manifest_url)
+        with s3_errors(RegistryFailed, key=url.path.lstrip("/")):
+            body = self.s3.get_object(Bucket=url.netloc, Key=url.path.lstrip("/"))["Body"].read()
+        return dict(json.loads(body))
+
+    def _is_in_service(self, endpoint: str) -> bool:
+        """Raises EndpointRefused if it never will be."""
+        described = self.sagemaker.describe_endpoint(EndpointName=endpoint)
+        if described["EndpointStatus"] == "Failed":
             raise EndpointRefused(
-                "An endpoint is not in service.",
-                cure="See the endpoint's log.",
+                "An endpoint failed to start.",
+                cure="See the endpoint's log; approve the package again to try again.",
                 endpoint=endpoint,
-                status=status,
-                reason=described.get("FailureReason", "it took too long"),
+                reason=described.get("FailureReason", "none given"),
             )
-        time.sleep(POLL_S)
+        return described["EndpointStatus"] == "InService"
+
+    def _ensure_endpoint(self, role: str, model_data_url: str, image: str) -> str:
+        """Create model, configuration and endpoint as far as they are missing; the name all three share."""
+        instance_type = self.training.endpoint_instance_type
+        content = hashlib.sha256(f"{image} {model_data_url} {instance_type}".encode()).hexdigest()[:12]
+        name, sagemaker = f"phenoloop-{role}-{content}", self.sagemaker
+        if _found(lambda: sagemaker.describe_model(ModelName=name)) is None:
+            container: ContainerDefinitionTypeDef = {"Image": image, "ModelDataUrl": model_data_url}
+            role_arn = self.training.role_arn
+            _unless_there(
+                lambda: sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role_arn)
+            )
+        if _found(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=name)) is None:
+            variant: ProductionVariantTypeDef = {
+                "VariantName": "live",
+                "ModelName": name,
+                "InitialInstanceCount": 1,
+                "InstanceType": instance_type,  # type: ignore[typeddict-item]  # any that AWS has
+            }
+            _unless_there(
+                lambda: sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+            )
+        if _found(lambda: sagemaker.describe_endpoint(EndpointName=name)) is None:
+            _unless_there(lambda: sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name))
+        return name
 
 
-def _ensure_endpoint(
-    sagemaker: SageMakerClient,
-    role: str,
-    model_data_url: str,
-    image: str,
-    *,
-    role_arn: str,
-    instance_type: ProductionVariantInstanceTypeType,
-) -> str:
-    """Create model, configuration and endpoint as far as they are missing; the name all three share."""
-    content = hashlib.sha256(f"{image} {model_data_url} {instance_type}".encode()).hexdigest()[:12]
-    name = f"phenoloop-{role}-{content}"
-    if _found(lambda: sagemaker.describe_model(ModelName=name)) is None:
-        container: ContainerDefinitionTypeDef = {"Image": image, "ModelDataUrl": model_data_url}
-        sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role_arn)
-    if _found(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=name)) is None:
-        variant: ProductionVariantTypeDef = {
-            "VariantName": "live",
-            "ModelName": name,
-            "InitialInstanceCount": 1,
-            "InstanceType": instance_type,
-        }
-        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-    endpoint = _found(lambda: sagemaker.describe_endpoint(EndpointName=name))
-    if endpoint and endpoint["EndpointStatus"] == "Failed":  # it can't recover, but what it serves may work by now
-        sagemaker.delete_endpoint(EndpointName=name)
-        sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name)
-        endpoint = None
-    if endpoint is None:
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    return name
+def remove_failed(sagemaker: SageMakerClient, package: ChainPackage, error: EndpointRefused) -> None:
+    """A failed endpoint can't recover; without it, another approval starts it anew. Raises what SageMaker raises."""
+    name = str(error.facts.get("endpoint", ""))
+    with sagemaker_errors(package=package.arn):
+        described = _found(lambda: sagemaker.describe_endpoint(EndpointName=name)) if name else None
+        if described and described["EndpointStatus"] == "Failed":
+            sagemaker.delete_endpoint(EndpointName=name)
 
 
 def _found(describe: Callable[[], T]) -> T | None:
@@ -130,7 +181,10 @@ def _found(describe: Callable[[], T]) -> T | None:
         raise
 
 
-def _read_json(s3: S3Client, url: str) -> dict[str, object]:
-    bucket, key = urlsplit(url).netloc, urlsplit(url).path.lstrip("/")
-    with s3_errors(RegistryFailed, key=key):
-        return dict(json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+def _unless_there(create: Callable[[], object]) -> None:
+    """Another worker may have made it since we looked."""
+    try:
+        create()
+    except ClientError as error:
+        if "already exist" not in error.response["Error"].get("Message", ""):
+            raise

@@ -1,8 +1,11 @@
-"""The sync worker: takes S3 events off the queue and acts on the one key each names."""
+"""The sync worker: events and time wake the loop's concerns."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,79 +13,118 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from phenoloop.errors import EventsUnavailable, PhenoloopError
 from phenoloop.settings import StorageSettings
-from sync.annotations import read_annotation
-from sync.events import ObjectEvent, object_events
-from sync.journal import Journal
+from sync.events import Event, ObjectEvent, events
+from sync.loop import Loop
 
 if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
     from types_boto3_sqs.type_defs import MessageTypeDef
 
-POLL_S = 10
-PAUSE_AFTER_ERROR_S = 2.0
-VISIBILITY_S = 20
-"""After which SQS brings a message again that a killed worker had taken."""
+LONGEST_POLL_S = 10
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
+"""After an error; doubled each time until it goes well."""
+
+
+@dataclass(slots=True)
+class Concern:
+    """Something to look at: when an event says so, and when its time has come."""
+
+    look: Callable[[], float]
+    """Does what there is to do; in how many seconds to look again."""
+    due_s: float = 0.0
+    """On the monotonic clock."""
+    pause_s: float = FIRST_PAUSE_S
+
+    def wake(self) -> None:
+        self.due_s = 0.0
+
+    def take_care(self, name: str) -> None:
+        """An error is logged and looked at again after a pause; it never keeps the others from their turn."""
+        log = structlog.get_logger().bind(concern=name)
+        try:
+            self.due_s, self.pause_s = time.monotonic() + self.look(), FIRST_PAUSE_S
+        except PhenoloopError as error:
+            log.warning("not done yet", error=str(error), retryable=error.retryable, again_in_s=self.pause_s)
+            self._pause()
+        except Exception:  # a bug in one concern never stops the worker
+            log.exception("not done on a bug", again_in_s=self.pause_s)
+            self._pause()
+
+    def _pause(self) -> None:
+        self.due_s, self.pause_s = time.monotonic() + self.pause_s, min(2 * self.pause_s, LONGEST_PAUSE_S)
 
 
 class SyncWorker:
-    """Runs until `stop`. A message is deleted only when all it says is done; else SQS brings it again, and after the
-    queue's limit of receives moves it to the dead-letter queue.
-    """
+    """Runs until `stop`. Nothing is lost with a message: what it tells of is found by the next look too."""
 
-    def __init__(self, sqs: SQSClient, s3: S3Client, queue_url: str, storage: StorageSettings) -> None:
-        self._sqs, self._s3, self._queue_url, self._storage = sqs, s3, queue_url, storage
-        self._journal = Journal(s3, storage.bucket, storage.journal_prefix)
+    def __init__(self, sqs: SQSClient, queue_url: str, loop: Loop, storage: StorageSettings) -> None:
+        self._sqs, self._queue_url, self._loop, self._storage = sqs, queue_url, loop, storage
+        self._concerns = {
+            "release": Concern(loop.release),
+            "tasks": Concern(loop.tasks),
+            "annotations": Concern(loop.annotations),
+            "exports": Concern(loop.exports),
+        }
         self._stopping = threading.Event()
         self._log = structlog.get_logger()
 
     def run(self) -> None:
-        self._log.info("sync worker waits for events", queue=self._queue_url.rpartition("/")[2])
+        self._log.info("sync worker started", queue=self._queue_url.rpartition("/")[2])
         while not self._stopping.is_set():
-            try:
-                for message in self.receive():
-                    if not self._stopping.is_set():
-                        self.handle(message)
-            except PhenoloopError as error:
-                self._log.warning("queue can't be read", error=str(error))
-                self._stopping.wait(PAUSE_AFTER_ERROR_S)
+            self.turn()
+            self.listen(wait_s=self._idle_s())
 
     def stop(self) -> None:
         self._stopping.set()
 
-    def receive(self, *, wait_s: int = POLL_S) -> list[MessageTypeDef]:
+    def turn(self) -> None:
+        """Take care of every concern whose time has come."""
+        for name, concern in self._concerns.items():
+            if concern.due_s <= time.monotonic() and not self._stopping.is_set():
+                concern.take_care(name)
+                if name == "release":  # what it did concerns the tasks, which come next
+                    self._concerns["tasks"].wake()
+
+    def listen(self, *, wait_s: float) -> None:
+        """Take what the queue has, waiting for it; what can't be read stays, and ends in the dead-letter queue."""
+        try:
+            for message in self.receive(wait_s=wait_s):
+                self._hear(message)
+        except EventsUnavailable as error:
+            self._log.warning("events can't be heard", error=str(error))
+            self._stopping.wait(min(wait_s, FIRST_PAUSE_S))
+
+    def receive(self, *, wait_s: float) -> list[MessageTypeDef]:
         """Up to ten messages. Raises EventsUnavailable if SQS does not answer."""
         try:
             answer = self._sqs.receive_message(
-                QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_s, VisibilityTimeout=VISIBILITY_S
+                QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=round(wait_s)
             )
         except (ClientError, BotoCoreError) as error:
             raise EventsUnavailable("The event queue does not answer.", cure="Is SQS reachable?") from error
         return answer.get("Messages", [])
 
-    def handle(self, message: MessageTypeDef) -> None:
-        """Do what the message says, then delete it; if that fails leave it for another time."""
-        log = self._log.bind(message_id=message.get("MessageId"))
+    def _hear(self, message: MessageTypeDef) -> None:
         try:
-            for event in object_events(message["Body"]):
-                self._act_on(event)
+            for event in events(message["Body"]):
+                self._wake_for(event)
             self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
-        except PhenoloopError as error:
-            log.warning("event not handled", error=str(error), retryable=error.retryable)
+        except PhenoloopError as error:  # it comes again; what can never be read ends in the dead-letter queue
+            self._log.warning("event not handled", message_id=message.get("MessageId"), error=str(error))
         except (ClientError, BotoCoreError) as error:
-            log.warning("message not deleted", error=str(error))
-        except Exception:  # one odd message, even a bug, never costs the others
-            log.exception("event not handled on a bug")
+            self._log.warning("message not deleted", error=str(error))
 
-    def _act_on(self, event: ObjectEvent) -> None:
-        """What the object is now counts, not what the event says of it: events come late and in any order."""
-        log = self._log.bind(key=event.key)
-        if event.bucket != self._storage.bucket or not event.key.startswith(self._storage.annotations_prefix):
-            log.info("event is not about an annotation", bucket=event.bucket)
-            return
-        stored = read_annotation(self._s3, event.bucket, event.key)
-        if stored is None:
-            log.info("annotation removed", news=self._journal.record_removed(event))
+    def _wake_for(self, event: Event) -> None:
+        if not isinstance(event, ObjectEvent):
+            self._log.info("registry changed", about=event.about)
+            self._concerns["release"].wake()
+        elif event.bucket == self._storage.bucket and event.key.startswith(self._storage.annotations_prefix):
+            self._loop.annotation_changed(event.key)
+            self._concerns["annotations"].wake()
         else:
-            annotation, news = stored.annotation, self._journal.record_saved(stored)
-            log.info("annotation saved", annotation=annotation.id, task=annotation.task.id, news=news)
+            self._log.info("event is about something else", bucket=event.bucket, key=event.key)
+
+    def _idle_s(self) -> float:
+        """Until the next concern is due, as far as a poll may last."""
+        due_in_s = min(concern.due_s for concern in self._concerns.values()) - time.monotonic()
+        return min(max(due_in_s, 0.0), LONGEST_POLL_S)

@@ -72,17 +72,16 @@ class RunningStack:
         url = environment.get(f"AWS_ENDPOINT_URL_{service.upper()}", environment["AWS_ENDPOINT_URL"])
         return session.client(service, endpoint_url=url)  # type: ignore[call-overload]
 
-    def journal(self) -> list[dict[str, Any]]:
-        """What sync has seen, oldest first."""
-        status, s3 = self.status()["s3"], self.client("s3")
-        items = s3.list_objects_v2(Bucket=status["bucket"], Prefix="journal/").get("Contents", [])
-        bodies = [s3.get_object(Bucket=status["bucket"], Key=item["Key"])["Body"].read() for item in items]
-        return sorted(map(json.loads, bodies), key=lambda entry: str(entry["seen_at"]))
+    def heard(self, event: str, **facts: Any) -> dict[str, Any] | None:
+        """The newest line of sync's log that tells of this with these facts."""
+        lines = map(json.loads, (self.data_dir / "logs" / "sync.log").read_text().splitlines())
+        told = [line for line in lines if line["event"] == event and facts.items() <= line.items()]
+        return told[-1] if told else None
 
-    def journalled(self, annotation_id: int) -> dict[str, Any] | None:
-        """The newest version of this annotation that sync has seen."""
-        entries = [entry for entry in self.journal() if entry["annotation_id"] == annotation_id]
-        return entries[-1] if entries else None
+    def changed_annotations(self) -> int:
+        """How many sync knows of since the last run."""
+        line = self.heard("annotations looked at")
+        return int(line["changed"]) if line else 0
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What S3 tells of a photo without sending it."""
+
+    etag: str
+    mm_per_px: float | None
+    """Scale of the upright photo at full size, from the object's user metadata `mm-per-px`."""
+    group: str | None
+    """Photos of one plot or plant, from the user metadata `group`."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredImage:
     """A photo while it lies on this machine."""
 
@@ -58,6 +69,18 @@ class ImageStore:
                 mm_per_px=_mm_per_px(uri, reply["Metadata"]),
                 group=reply["Metadata"].get("group"),
             )
+
+    def describe(self, uri: str) -> ImageFacts:
+        """The photo's facts, without its bytes. Raises what `fetch` raises."""
+        bucket, key = self._location(uri)
+        with s3_errors(ImageMissing, uri=uri):
+            reply = self._s3.head_object(Bucket=bucket, Key=key)
+        self._refuse_too_large(uri, reply["ContentLength"])
+        return ImageFacts(
+            etag=reply["ETag"].strip('"'),
+            mm_per_px=_mm_per_px(uri, reply["Metadata"]),
+            group=reply["Metadata"].get("group"),
+        )
 
     def _location(self, uri: str) -> tuple[str, str]:
         bucket, _, key = uri.removeprefix("s3://").partition("/")

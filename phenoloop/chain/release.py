@@ -70,6 +70,11 @@ def release_name(endpoints: tuple[str, str], manifest: Mapping[str, Any]) -> str
     return f"{NAME_PREFIX}-{digest[:12]}"
 
 
+def supersedes(live: str, version: str) -> bool:
+    """Whether a prediction of `version` is one of ours that the live release makes obsolete."""
+    return version != live and version.startswith(f"{NAME_PREFIX}-")
+
+
 def _module_sha256() -> str:
     """Of the Python files of the loc360 module that this process runs."""
     digest = hashlib.sha256()

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from phenoloop.cli import prelabel, stack
+from phenoloop.cli import connect, doctor, prelabel, proof, releases, runs, stack, sync
 from phenoloop.errors import PhenoloopError
 
 app = typer.Typer(
@@ -26,6 +26,13 @@ app.command("up")(stack.up)
 app.command("down")(stack.down)
 app.command("status")(stack.status)
 app.command("prelabel")(prelabel.prelabel)
+app.command("connect")(connect.connect)
+app.command("retrain")(runs.retrain)
+app.add_typer(runs.app, name="runs")
+app.add_typer(releases.app, name="releases")
+app.add_typer(sync.app, name="sync")
+app.command("doctor")(doctor.doctor)
+app.command("proof")(proof.proof)
 
 
 def run() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from phenoloop.cli.settings import settings_and_project
 from phenoloop.cli.stack import DEFAULT_DATA_DIR, DataDir
-from phenoloop.demo.state import DataFolder
 from phenoloop.errors import JobsFailed, SettingsInvalid
-from phenoloop.settings import read_settings
 
 if TYPE_CHECKING:
     from ml_backend.backend import Backend
@@ -30,16 +28,12 @@ def prelabel(
     Works with the PHENOLOOP_ settings of the environment or, where there are none, on the stack of --data-dir.
     """
     from ml_backend.bootstrap import build_backend  # heavy, and of no use to the other commands
-    from ml_backend.prelabel import enqueue_prelabel
+    from phenoloop.jobs import enqueue_prelabel, is_busy
 
-    if "PHENOLOOP_STORAGE__BUCKET" not in os.environ:
-        status = DataFolder(data_dir).read_status()
-        os.environ.update(status["settings"])
-        project = project or int(status["label_studio"]["project_id"])
-    if project is None:
+    settings, project_id = settings_and_project(data_dir, project)
+    if project_id is None:
         raise SettingsInvalid("Which project?", cure="Name Label Studio's project with --project.")
-    project_id = project
-    backend = build_backend(read_settings())
+    backend = build_backend(settings)
     lacking = _lacking(backend, project_id)
     enqueue_prelabel(backend.queue, project_id, lacking)
     with Progress(
@@ -51,10 +45,8 @@ def prelabel(
     ) as progress:
         bar = progress.add_task("", total=len(lacking))
         while True:
-            busy, left = (
-                _jobs_left(backend),
-                _lacking(backend, project_id),
-            )  # in this order: jobs first, then their work
+            # in this order: jobs first, then their work
+            busy, left = is_busy(backend.queue), _lacking(backend, project_id)
             progress.update(bar, completed=len(lacking) - len(left))
             if not left:
                 break
@@ -67,8 +59,3 @@ def prelabel(
 
 def _lacking(backend: Backend, project_id: int) -> list[int]:
     return [task.id for task in backend.label_studio.tasks(project_id, without_version=backend.chain.version())]
-
-
-def _jobs_left(backend: Backend) -> bool:
-    queue = backend.queue
-    return bool(queue.count or queue.started_job_registry.count or queue.scheduled_job_registry.count)

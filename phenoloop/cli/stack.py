@@ -16,11 +16,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from phenoloop.cli.standing import in_words, standing
 from phenoloop.demo.state import DataFolder, Ports, alive
 from phenoloop.errors import LocalStackError, SettingsInvalid
 from phenoloop.local_aws.environments import REPOSITORY
 from phenoloop.local_aws.processes import stop_group
 from phenoloop.logs import configure_logs
+from phenoloop.settings import read_settings
 
 if TYPE_CHECKING:
     from phenoloop.demo.stack import StackOptions
@@ -50,13 +52,15 @@ def up(
     if detach:
         _start_detached(DataFolder(data_dir), [word for word in sys.argv[1:] if word != "--detach"])
         return
-    from phenoloop.demo.stack import StackOptions  # heavy, and of no use to the other commands
+    from phenoloop.demo.programs import OVERRIDABLE  # heavy, and of no use to the other commands
+    from phenoloop.demo.stack import StackOptions
 
     options = StackOptions(
         ports=Ports.parse(port or []),
         images=images,
         photo_count=photos,
         label_config=label_config,
+        overrides={name: value for name, value in os.environ.items() if name.startswith(OVERRIDABLE)},
         workers=workers,
     )
     folder = DataFolder(data_dir)
@@ -87,8 +91,12 @@ def status(
     """What runs, and where to log in. Exit code 3 if the stack is down."""
     folder = DataFolder(data_dir)
     found = folder.read_status()
-    found.pop("settings", None)
+    variables = found.pop("settings", {})
     found["ready"] = found["ready"] and folder.is_locked()
+    if found["ready"]:
+        os.environ.update(variables)
+        found["loop"] = standing(read_settings())
+        found["release"] = found["loop"]["release"].get("name", found["release"])
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -162,11 +170,12 @@ def _start_detached(folder: DataFolder, arguments: list[str]) -> None:
 def _print(status: dict[str, Any], *, with_password: bool = True) -> None:
     """What a person wants to know; rows that a stack never came to are left out."""
     rows = {"state": "up" if status["ready"] else "not up"}
+    rows |= {name.replace("_", " "): text for name, text in in_words(status.get("loop", {})).items()}
     if label_studio := status.get("label_studio"):
         rows["Label Studio"] = f"{label_studio['url']}/projects/{label_studio['project_id']}/data"
         rows["user"] = label_studio["user"]
         rows["password"] = label_studio["password"] if with_password else "see `phenoloop status`"
-        rows["release"] = status["release"]
+        rows.setdefault("release", status["release"])
     if processes := status["processes"]:
         rows["processes"] = ", ".join(f"{name} {pid}" for name, pid in processes.items())
     for name, value in rows.items():

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from pydantic import BaseModel
+
 from phenoloop.demo.state import DataFolder, Ports, Secrets
 from phenoloop.local_aws import services
-from phenoloop.local_aws.environments import REPOSITORY, environment_python
+from phenoloop.local_aws.environments import REPOSITORY, REQUIREMENTS, environment_python
 from phenoloop.local_aws.processes import Service, answers
+from phenoloop.settings import RetrainingSettings, TrainingSettings
 
 BUCKET = "phenoloop"
 QUEUE = "phenoloop-annotations"
 IMAGES, ANNOTATIONS, RELEASES = "images/", "annotations/", "releases/"
 ANNOTATOR = "annotator@phenoloop.local"
 BACKEND_USER = "phenoloop"
+REGISTRY = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
+RETRAINING = RetrainingSettings(minimum_changes=20, quiet_s=30, runs_a_day=100, sweep_every_s=20)
+"""For someone who corrects two dozen photos and watches."""
+OVERRIDABLE = ("PHENOLOOP_RETRAINING__", "PHENOLOOP_TRAINING__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,8 @@ class Programs:
     folder: DataFolder
     ports: Ports
     secrets: Secrets
+    overrides: Mapping[str, str]
+    """The user's own PHENOLOOP_RETRAINING__ and PHENOLOOP_TRAINING__ settings."""
 
     def label_studio(self) -> Service:
         folder, port = self.folder.path / "label-studio", self.ports.label_studio
@@ -97,12 +108,40 @@ class Programs:
             "PHENOLOOP_LABEL_STUDIO__URL": self.url("label_studio"),
             "PHENOLOOP_LABEL_STUDIO__TOKEN": self.secrets.label_studio_token,
             "PHENOLOOP_BACKEND__PASSWORD": self.secrets.backend_password,
+            **_variables("PHENOLOOP_TRAINING__", self.training),
+            **_variables("PHENOLOOP_RETRAINING__", RETRAINING),
+            **self.overrides,
             "PHENOLOOP_QUEUE_URL": queue_url,
             "PHENOLOOP_REDIS_URL": f"unix://{quote(str(self.folder.socket_path('redis.sock')))}?db=0",
         }
+
+    @property
+    def training(self) -> TrainingSettings:
+        return TrainingSettings(
+            role_arn="arn:aws:iam::000000000000:role/phenoloop-sagemaker",
+            training_image=f"{REGISTRY}/{services.TRAINING_IMAGE}:{_code_sha256()[:12]}",
+            serving_image=f"{REGISTRY}/{services.SERVING_IMAGE}:1",
+            parameters={"TimeLimitS": 90, "MinimumTestPhotos": 4},
+        )
 
     def aws_environment(self) -> dict[str, str]:
         return services.aws_environment(s3_port=self.ports.s3, sagemaker_port=self.ports.sagemaker)
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{getattr(self.ports, name)}"
+
+
+def _variables(prefix: str, section: BaseModel) -> dict[str, str]:
+    """The section as environment variables."""
+    values = section.model_dump()
+    return {prefix + name.upper(): v if isinstance(v, str) else json.dumps(v) for name, v in values.items()}
+
+
+def _code_sha256() -> str:
+    """Of what runs in SageMaker's containers: the training image's tag."""
+    digest = hashlib.sha256()
+    for folder in ("loc360", "serving", "training"):
+        for file in sorted((REPOSITORY / folder).rglob("*.py")):
+            digest.update(str(file.relative_to(REPOSITORY)).encode() + b"\0" + file.read_bytes() + b"\0")
+    digest.update((REQUIREMENTS / "training.txt").read_bytes())
+    return digest.hexdigest()

@@ -1,12 +1,18 @@
-"""The demo's Label Studio project: photos in, annotations out, the backend connected. Made once, then found again."""
+"""The demo's Label Studio project: made once, then found again, and wired as `phenoloop connect` wires any other."""
 
-from phenoloop.labelling.client import LabelStudio, Project
+import structlog
+
+from phenoloop.connect.project import Wiring, wire_project
+from phenoloop.connect.step import Outcome
+from phenoloop.connect.wanted import PROJECT
+from phenoloop.labelling.admin import LabelStudioAdmin
+from phenoloop.labelling.client import Project
 
 TITLE = "Vegetables"
 
 
 def connect_project(
-    label_studio: LabelStudio,
+    label_studio: LabelStudioAdmin,
     *,
     label_config: str,
     bucket: str,
@@ -21,28 +27,25 @@ def connect_project(
     A labelling configuration that was changed in Label Studio stays. Raises LabelStudioRefused, LabelStudioUnavailable.
     """
     project = _project(label_studio, label_config)
-    if not label_studio.annotation_storages(project.id):
-        label_studio.add_annotation_storage(project.id, bucket=bucket, prefix=annotations_prefix.rstrip("/"))
-    if not any(backend["url"] == backend_url for backend in label_studio.backends(project.id)):
-        label_studio.connect_backend(project.id, backend_url, user=backend_user, password=backend_password)
-    photos = label_studio.photo_storages(project.id)
-    photo_storage_id = (
-        int(photos[0]["id"])
-        if photos
-        else label_studio.add_photo_storage(project.id, bucket=bucket, prefix=images_prefix.rstrip("/"), presign=False)
+    wiring = Wiring(
+        bucket=bucket,
+        image_buckets=frozenset({bucket}),
+        images_prefix=images_prefix,
+        annotations_prefix=annotations_prefix,
+        backend_url=backend_url,
+        backend_user=backend_user,
+        backend_password=backend_password,
     )
-    label_studio.sync_photo_storage(photo_storage_id)
+    for step in wire_project(label_studio, project.id, wiring):
+        if step.outcome is Outcome.LEFT:  # someone made it so in Label Studio
+            structlog.get_logger().warning("connection left as it is", what=step.what, cure=step.cure)
+    for storage in label_studio.photo_storages(project.id)[:1]:
+        label_studio.sync_photo_storage(int(storage["id"]))
     return project
 
 
-def _project(label_studio: LabelStudio, label_config: str) -> Project:
+def _project(label_studio: LabelStudioAdmin, label_config: str) -> Project:
     for project in label_studio.projects():
         if project.title == TITLE:
             return project
-    return label_studio.create_project(
-        TITLE,
-        label_config,
-        evaluate_predictions_automatically=True,
-        show_collab_predictions=True,
-        show_instruction=False,
-    )
+    return label_studio.create_project(TITLE, label_config, show_instruction=False, **PROJECT)

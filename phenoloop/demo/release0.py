@@ -1,4 +1,4 @@
-"""Release 0: the contrast chain, which needs no training, registered and deployed like any later chain."""
+"""Release 0: the contrast chain, which needs no training, registered like any later chain. Sync makes it live."""
 
 from __future__ import annotations
 
@@ -8,47 +8,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loc360.manifest import Manifest
-from phenoloop.chain.release import Release
-from phenoloop.chain.releases import ReleaseStore
-from phenoloop.errors import LocalStackError, ReleaseMissing
+from phenoloop.errors import LocalStackError, RegistryFailed
 from phenoloop.local_aws.environments import REPOSITORY, environment_python
-from phenoloop.local_aws.services import SERVING_IMAGE, base_environment
-from sync.registry import register_chain, upload_chain
-from sync.release import deploy
+from phenoloop.local_aws.services import base_environment
+from phenoloop.settings import TrainingSettings
+from sync.registry import packages, register_chain, upload_chain
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
 
-GROUP = "phenoloop-chain"
-IMAGE = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/{SERVING_IMAGE}:1"
-ROLE_ARN = "arn:aws:iam::000000000000:role/phenoloop-sagemaker"
 LABELS = ("carrot", "tomato", "pepper", "cucumber", "potato")
 
 
-def ensure_live_release(sagemaker: SageMakerClient, s3: S3Client, store: ReleaseStore, bucket: str) -> Release:
-    """The live release's package, or release 0's if none was ever live, deployed by the code of today.
+def ensure_release0(sagemaker: SageMakerClient, s3: S3Client, bucket: str, training: TrainingSettings) -> None:
+    """Register release 0, approved, unless the registry has chains already.
 
-    So a changed module gets its own version, and an endpoint that is gone comes back.
-    Raises LocalStackError if the export fails, and what `sync.registry` and `sync.release` raise.
+    Raises LocalStackError if the export fails, and what `sync.registry` raises.
     """
+    if not _has_chains(sagemaker, training.package_group):
+        _register(sagemaker, s3, bucket, training)
+
+
+def _has_chains(sagemaker: SageMakerClient, group: str) -> bool:
     try:
-        package_arn = store.live().package_arn
-    except ReleaseMissing:
-        package_arn = _register_release0(sagemaker, s3, bucket)
-    return deploy(package_arn, sagemaker=sagemaker, s3=s3, store=store, role_arn=ROLE_ARN)
+        return bool(packages(sagemaker, group))
+    except RegistryFailed:  # no such group yet
+        return False
 
 
-def _register_release0(sagemaker: SageMakerClient, s3: S3Client, bucket: str) -> str:
+def _register(sagemaker: SageMakerClient, s3: S3Client, bucket: str, training: TrainingSettings) -> None:
     manifest = Manifest(
         release="", detector_model="phenoloop-detector", segmenter_model="phenoloop-segmenter", labels=LABELS
     )
     with tempfile.TemporaryDirectory() as folder:
         artifacts = upload_chain(s3, bucket, export_contrast_chain(Path(folder)), manifest.to_dict())
-    return register_chain(
+    register_chain(
         sagemaker,
-        group=GROUP,
-        image=IMAGE,
+        group=training.package_group,
+        image=training.serving_image,
         artifacts=artifacts,
         approved=True,
         description="Release 0: contrast and colour, no training",

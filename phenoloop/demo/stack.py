@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,18 @@ from phenoloop.chain.releases import ReleaseStore
 from phenoloop.demo.photos import upload_generated_photos, upload_own_photos
 from phenoloop.demo.programs import ANNOTATIONS, ANNOTATOR, BACKEND_USER, BUCKET, IMAGES, QUEUE, RELEASES, Programs
 from phenoloop.demo.project import connect_project
-from phenoloop.demo.release0 import ensure_live_release
+from phenoloop.demo.release0 import ensure_release0
 from phenoloop.demo.state import DataFolder, Ports
-from phenoloop.errors import LocalStackError
-from phenoloop.labelling.client import LabelStudio, Project
+from phenoloop.errors import LocalStackError, ReleaseMissing
+from phenoloop.labelling.admin import LabelStudioAdmin
+from phenoloop.labelling.client import Project
 from phenoloop.labelling.config import parse_labelling_config
 from phenoloop.local_aws.environments import NAMES, environment_python
 from phenoloop.local_aws.processes import Service, Supervisor
 from phenoloop.local_aws.provision import Resources, provision
 
 SUPERVISE_EVERY_S = 0.5
+RELEASE_TIMEOUT_S = 300.0
 
 Step = Callable[[str], None]
 """Hears what is being done now."""
@@ -39,6 +42,8 @@ class StackOptions:
     photo_count: int
     """How many photos to generate."""
     label_config: Path
+    overrides: Mapping[str, str]
+    """Settings of retraining and training, by their variables' names."""
     workers: int = 1
 
 
@@ -47,7 +52,7 @@ class Stack:
 
     def __init__(self, folder: DataFolder, options: StackOptions) -> None:
         self._folder, self._options = folder, options
-        self._programs = Programs(folder, options.ports, folder.secrets())
+        self._programs = Programs(folder, options.ports, folder.secrets(), options.overrides)
         self._supervisor = Supervisor(folder.logs)
         self._status: dict[str, Any] = {"pid": os.getpid(), "ready": False}
 
@@ -70,13 +75,14 @@ class Stack:
         aws = self._session()
         resources = self._provision()
         self._upload_photos(aws("s3"), step)
-        step("Deploying the chain to two endpoints")
-        store = ReleaseStore(aws("s3"), BUCKET, RELEASES)
-        release = ensure_live_release(aws("sagemaker"), aws("s3"), store, BUCKET)
+        step("Registering release 0")
+        ensure_release0(aws("sagemaker"), aws("s3"), BUCKET, programs.training)
         step("Starting the backend, its workers and sync")
         for service in programs.own_services(resources.queue_url, workers=self._options.workers):
             self._start(service)
         self._supervisor.wait_until_ready("backend")
+        step("Waiting until sync has made the chain live on two endpoints")
+        release = self._live_release(ReleaseStore(aws("s3"), BUCKET, RELEASES))
         step("Waiting for Label Studio (its first start takes about a minute)")
         self._supervisor.wait_until_ready("label-studio")
         step("Creating and connecting the project")
@@ -111,7 +117,9 @@ class Stack:
 
     def _provision(self) -> Resources:
         aws = self._session()
-        return provision(aws("s3"), aws("sqs"), bucket=BUCKET, queue=QUEUE, annotations_prefix=ANNOTATIONS)
+        return provision(
+            aws("s3"), aws("sqs"), aws("events"), bucket=BUCKET, queue=QUEUE, annotations_prefix=ANNOTATIONS
+        )
 
     def _provisions_again(self) -> bool:
         try:
@@ -136,9 +144,22 @@ class Stack:
             on_photo=lambda done: step(f"Rendering and uploading photos ({done} of {count})"),
         )
 
+    def _live_release(self, store: ReleaseStore) -> Release:
+        """Raises LocalStackError if there is none in time."""
+        deadline_s = time.monotonic() + RELEASE_TIMEOUT_S
+        while True:
+            try:
+                return store.live()
+            except ReleaseMissing as error:
+                if time.monotonic() > deadline_s:
+                    cure = f"See sync.log and sagemaker.log in {self._folder.logs}."
+                    raise LocalStackError("No release came live.", cure=cure) from error
+            self._supervisor.restart_dead()
+            time.sleep(SUPERVISE_EVERY_S)
+
     def _connect_project(self) -> Project:
         return connect_project(
-            LabelStudio(self._programs.url("label_studio"), self._programs.secrets.label_studio_token),
+            LabelStudioAdmin(self._programs.url("label_studio"), self._programs.secrets.label_studio_token),
             label_config=self._options.label_config.read_text(),
             bucket=BUCKET,
             images_prefix=IMAGES,

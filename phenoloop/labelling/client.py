@@ -1,15 +1,16 @@
 """Label Studio's HTTP API, as far as the loop needs it. Checked against 1.23.2."""
 
 import base64
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from phenoloop.errors import LabelStudioRefused
 from phenoloop.labelling.http import Http
-
-_PAGE = 100
+from phenoloop.labelling.task_list import PAGE, listed_tasks, task_filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,22 @@ class Task:
     id: int
     data: dict[str, Any]
     """As imported: URIs are not resolved."""
+
+
+class SavedAnnotation(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    updated_at: AwareDatetime
+    was_cancelled: bool
+    ground_truth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SavedAnnotations:
+    task_id: int
+    annotations: tuple[SavedAnnotation, ...]
+    """Skipped ones too."""
 
 
 class LabelStudio:
@@ -110,8 +127,8 @@ class LabelStudio:
         return dict(self._http.post(f"/api/storages/s3/{storage_id}/sync", {}, repeatable=True))
 
     def sync_annotation_storage(self, storage_id: int) -> dict[str, Any]:
-        """Write every annotation to the storage again."""
-        return dict(self._http.post(f"/api/storages/export/s3/{storage_id}/sync", {}, repeatable=True))
+        """Write every annotation to the storage again. Not repeated: it may go on though no answer came in time."""
+        return dict(self._http.post(f"/api/storages/export/s3/{storage_id}/sync", {}))
 
     # The backend
 
@@ -151,29 +168,54 @@ class LabelStudio:
     # Tasks, predictions, annotations
 
     def tasks(
-        self, project_id: int, *, ids: Sequence[int] | None = None, without_version: str | None = None
+        self,
+        project_id: int,
+        *,
+        ids: Sequence[int] | None = None,
+        without_version: str | None = None,
+        with_version: str | None = None,
+        only_open: bool = False,
     ) -> Iterator[Task]:
-        """The project's tasks; only those of `ids`, only those without a prediction of `without_version`.
+        """The project's tasks; only those of `ids`, those without a prediction of one version or with one of another,
+        those that nobody annotated or skipped yet.
 
         Reading a single task, or this list without `review`, can make Label Studio ask the backend for predictions.
         """
-        query: dict[str, Any] = {}
-        if ids is not None:
-            query["selectedItems"] = {"all": False, "included": list(ids)}
-        if without_version is not None:
-            versions = "filter:tasks:predictions_model_versions"
-            lacks = {"filter": versions, "operator": "not_contains", "type": "List", "value": [without_version]}
-            query["filters"] = {"conjunction": "and", "items": [lacks]}
-        parameters = {
-            "project": project_id,
-            "include": "id,data",
-            "resolve_uri": "false",
-            "review": "true",
-            "query": json.dumps(query),
-        }
-        if ids is None or ids:
-            for values in self._pages("/api/tasks/", "tasks", parameters):
-                yield Task(id=int(values["id"]), data=values["data"])
+        filters = [
+            task_filter("predictions_model_versions", operator, "List", [version])
+            for operator, version in (("not_contains", without_version), ("contains", with_version))
+            if version is not None
+        ]
+        if only_open:
+            filters += [
+                task_filter(count, "equal", "Number", 0) for count in ("total_annotations", "cancelled_annotations")
+            ]
+        for values in listed_tasks(self._http, {"project": project_id, "include": "id,data"}, filters, ids=ids):
+            yield Task(id=int(values["id"]), data=values["data"])
+
+    def saved_annotations(
+        self, project_id: int, *, after: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[SavedAnnotations]:
+        """What Label Studio has saved for each of the project's tasks, without what was drawn.
+
+        Only tasks that changed `after` that time and no later than `until`; saving, changing and deleting an annotation
+        all change its task.
+        """
+        limits = (("greater", after), ("less_or_equal", until))
+        filters = [task_filter("updated_at", limit, "Datetime", time) for limit, time in limits if time is not None]
+        include = "id,annotations,updated_at,was_cancelled,ground_truth"  # task's and annotations' fields alike
+        for values in listed_tasks(self._http, {"project": project_id, "include": include, "fields": "all"}, filters):
+            saved = tuple(SavedAnnotation.model_validate(annotation) for annotation in values["annotations"])
+            yield SavedAnnotations(int(values["id"]), saved)
+
+    def has_annotation(self, annotation_id: int) -> bool:
+        try:
+            self._http.get(f"/api/annotations/{annotation_id}/")
+        except LabelStudioRefused as error:
+            if error.facts.get("status") == 404:
+                return False
+            raise
+        return True
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Store predictions: each with `task`, `result`, `score`, `model_version`.
@@ -204,6 +246,9 @@ class LabelStudio:
         path = f"/api/projects/{project_id}/model-versions/"
         return int(self._http.delete(path, {"model_version": model_version})["deleted_predictions"])
 
+    def delete_prediction(self, prediction_id: int) -> None:
+        self._http.delete(f"/api/predictions/{prediction_id}/")
+
     def annotations(self, task_id: int) -> list[dict[str, Any]]:
         return list(self._http.get(f"/api/tasks/{task_id}/annotations/"))
 
@@ -215,7 +260,7 @@ class LabelStudio:
         """All items of a paged list. A page beyond the last is refused, so the totals say when to stop."""
         page, seen, total = 1, 0, 1
         while seen < total:
-            answer = self._http.get(path, {**parameters, "page": page, "page_size": _PAGE})
+            answer = self._http.get(path, {**parameters, "page": page, "page_size": PAGE})
             items = answer[key]
             total = int(answer.get("total", answer.get("count", 0))) if items else 0
             page, seen = page + 1, seen + len(items)

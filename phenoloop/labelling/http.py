@@ -115,6 +115,6 @@ def _reason(response: requests.Response) -> str:
     """Label Studio's own words, cut short."""
     try:
         answer = response.json()
-        return str(answer.get("validation_errors") or answer.get("detail") or "")[:300]
+        return str(answer.get("validation_errors") or answer.get("detail") or "")[:800]
     except (ValueError, AttributeError):
         return ""

@@ -21,7 +21,7 @@ from phenoloop.errors import LocalStackError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REQUIREMENTS = REPOSITORY / "infra" / "environments"
-NAMES = ("ministack", "redis", "label-studio", "container")
+NAMES = ("ministack", "redis", "label-studio", "container", "training")
 
 
 def environment_python(name: str, *, on_install: Callable[[str], None] = lambda _: None) -> Path:

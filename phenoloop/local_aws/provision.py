@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from phenoloop.errors import LocalStackError
+from sync.events import EXECUTION_CHANGED, PACKAGE_CHANGED
 
 if TYPE_CHECKING:
+    from types_boto3_events import EventBridgeClient
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
 MAX_RECEIVES = 5
+EVENT_SOURCE = "phenoloop.sagemaker"
+"""`aws.sagemaker` on AWS; the embedded EventBridge takes no events under that name."""
 MISSING = {"404", "NoSuchBucket"}
 
 
@@ -27,7 +31,9 @@ class Resources:
     queue_url: str
 
 
-def provision(s3: S3Client, sqs: SQSClient, *, bucket: str, queue: str, annotations_prefix: str) -> Resources:
+def provision(
+    s3: S3Client, sqs: SQSClient, events: EventBridgeClient, *, bucket: str, queue: str, annotations_prefix: str
+) -> Resources:
     """Make what is missing; what is there stays. Raises LocalStackError."""
     try:
         _ensure_bucket(s3, bucket)
@@ -35,6 +41,7 @@ def provision(s3: S3Client, sqs: SQSClient, *, bucket: str, queue: str, annotati
         dead_letter = {"deadLetterTargetArn": _arn(sqs, dead_letter_url), "maxReceiveCount": MAX_RECEIVES}
         queue_url = sqs.create_queue(QueueName=queue)["QueueUrl"]
         sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"RedrivePolicy": json.dumps(dead_letter)})
+        _send_registry_events(events, queue, _arn(sqs, queue_url))
         s3.put_bucket_notification_configuration(
             Bucket=bucket,
             NotificationConfiguration={
@@ -65,6 +72,13 @@ def _ensure_bucket(s3: S3Client, bucket: str) -> None:
         if error.response.get("Error", {}).get("Code") not in MISSING:
             raise
         s3.create_bucket(Bucket=bucket)
+
+
+def _send_registry_events(events: EventBridgeClient, rule: str, queue_arn: str) -> None:
+    """What happens to packages and runs goes to the same queue as what happens to annotations."""
+    pattern = {"source": [EVENT_SOURCE], "detail-type": [PACKAGE_CHANGED, EXECUTION_CHANGED]}
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern), State="ENABLED")
+    events.put_targets(Rule=rule, Targets=[{"Id": "sync", "Arn": queue_arn}])
 
 
 def _arn(sqs: SQSClient, queue_url: str) -> str:

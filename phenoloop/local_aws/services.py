@@ -20,6 +20,7 @@ CREDENTIALS = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 SERVING_IMAGE = "phenoloop-serving"
+TRAINING_IMAGE = "phenoloop-training"
 
 
 def aws_environment(*, s3_port: int, sagemaker_port: int) -> dict[str, str]:
@@ -61,13 +62,14 @@ def ministack(folder: Path, port: int) -> Service:
 
 
 def sagemaker(folder: Path, port: int, *, s3_port: int) -> Service:
-    container = environment_python("container")
+    serving, training = environment_python("container"), environment_python("training")
     return Service(
         name="sagemaker",
         command=[
             *(sys.executable, "-m", "phenoloop.local_aws.sagemaker"),
             *("--host", "127.0.0.1", "--port", str(port), "--data-dir", str(folder)),
-            *("--container", f"{SERVING_IMAGE}={container}"),
+            *("--container", f"{SERVING_IMAGE}={serving}:serving"),
+            *("--container", f"{TRAINING_IMAGE}={training}:training"),
         ],
         environment=base_environment() | aws_environment(s3_port=s3_port, sagemaker_port=port),
         folder=REPOSITORY,

@@ -1,5 +1,6 @@
 """One walk through Label Studio, for a recorded and for a real one."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ LABEL_CONFIG = """<View>
     <Label value="tomato"/>
   </RectangleLabels>
 </View>"""
+
+LONG_AGO, FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+NO_ANNOTATION = 10**9
 
 BOX: dict[str, Any] = {
     "id": "a1",
@@ -60,4 +64,11 @@ def walk_through(label_studio: LabelStudio, bucket: str) -> None:
 
     annotation = label_studio.create_annotation(first.id, [BOX])
     assert [stored["id"] for stored in label_studio.annotations(first.id)] == [annotation]
+    saved = [task for task in label_studio.saved_annotations(project.id) if task.annotations]
+    assert [(task.task_id, [one.id for one in task.annotations]) for task in saved] == [(first.id, [annotation])]
+    assert saved[0] in list(label_studio.saved_annotations(project.id, after=LONG_AGO, until=FAR_AHEAD))
+    assert list(label_studio.saved_annotations(project.id, after=FAR_AHEAD)) == []
+    assert list(label_studio.saved_annotations(project.id, until=LONG_AGO)) == []
+    assert label_studio.has_annotation(annotation)
+    assert not label_studio.has_annotation(NO_ANNOTATION)
     label_studio.delete_project(project.id)

@@ -11,6 +11,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from phenoloop.local_aws.environments import REPOSITORY
 from phenoloop.local_aws.processes import answers
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/fake-serving:1"
+JOB_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/fake-training:1"
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 BUCKET = "models"
 MODEL_URL = f"s3://{BUCKET}/model.tar.gz"
@@ -48,13 +50,16 @@ class SageMakerServer:
         options = {
             "--port": self.port,
             "--data-dir": self.data_dir,
-            "--container": f"fake-serving={sys.executable}:tests.contract.sagemaker_container",
             "--invocation-timeout-s": INVOCATION_TIMEOUT_S,
             "--startup-timeout-s": 4,
             "--stop-timeout-s": 3,
+            "--job-stop-timeout-s": 0.5,
         }
-        command = [sys.executable, "-m", "phenoloop.local_aws.sagemaker"]
-        environment = os.environ | CREDENTIALS | {"AWS_ENDPOINT_URL_S3": self._s3_url, "SECRET_OF_THE_HOST": "hush"}
+        images = {"fake-serving": "sagemaker_container", "fake-training": "sagemaker_job"}
+        containers = [f"--container={name}={sys.executable}:tests.contract.{m}" for name, m in images.items()]
+        command = [sys.executable, "-m", "phenoloop.local_aws.sagemaker", *containers]
+        urls = {"AWS_ENDPOINT_URL": self._s3_url, "AWS_ENDPOINT_URL_S3": self._s3_url}
+        environment = os.environ | CREDENTIALS | urls | {"SECRET_OF_THE_HOST": "hush"}
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / "server.log").open("ab") as log:
             return subprocess.Popen(
@@ -73,11 +78,15 @@ class SageMakerServer:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    @property
+    @cached_property
     def control(self) -> Any:
         return client("sagemaker", self.url)
 
-    @property
+    @cached_property
+    def s3(self) -> Any:
+        return client("s3", self._s3_url)
+
+    @cached_property
     def runtime(self) -> Any:
         return client("sagemaker-runtime", self.url)
 

@@ -102,3 +102,31 @@ def test_an_s3_that_is_not_there_is_unavailable(monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(StorageUnavailable), ImageStore(nowhere, ["loop"], 1000).fetch("s3://loop/1.jpg"):
         pass
+
+
+# Facts without the bytes
+
+
+def test_a_photos_facts_are_those_that_come_with_its_bytes(s3: Any, bucket: str, images: ImageStore) -> None:
+    s3.put_object(Bucket=bucket, Key="a b.jpg", Body=PIXELS, Metadata={"mm-per-px": "0.25", "group": "plot-7"})
+    uri = f"s3://{bucket}/a b.jpg"
+
+    facts = images.describe(uri)
+
+    with images.fetch(uri) as image:
+        assert (facts.etag, facts.mm_per_px, facts.group) == (image.etag, image.mm_per_px, image.group)
+    assert (facts.mm_per_px, facts.group) == (0.25, "plot-7")
+
+
+def test_what_may_not_be_fetched_is_not_described(s3: Any, bucket: str, images: ImageStore) -> None:
+    s3.put_object(Bucket=bucket, Key="large.jpg", Body=b"x" * 1001)
+    s3.put_object(Bucket=bucket, Key="odd.jpg", Body=PIXELS, Metadata={"mm-per-px": "wide"})
+
+    for uri in (f"s3://{bucket}/large.jpg", f"s3://{bucket}/odd.jpg", "s3://other-bucket/1.jpg", "/etc/passwd"):
+        with pytest.raises(ImageRefused):
+            images.describe(uri)
+
+
+def test_a_missing_photo_cannot_be_described(bucket: str, images: ImageStore) -> None:
+    with pytest.raises(ImageMissing):
+        images.describe(f"s3://{bucket}/none.jpg")

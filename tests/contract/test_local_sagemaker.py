@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.sagemaker_server import IMAGE, ROLE, SageMakerServer, client, variant
+from tests.contract.sagemaker_jobs import processing, training
+from tests.contract.sagemaker_pipelines import create, definition, processing_step
+from tests.contract.sagemaker_server import BUCKET, IMAGE, ROLE, SageMakerServer, client, unique, variant
 from tests.contract.sagemaker_steps import TWO_CONTAINERS, make_group, make_model, refusal, register
 
 pytest_plugins = ("tests.contract.sagemaker_fixtures",)
@@ -164,3 +166,83 @@ def test_tags_are_added_listed_and_deleted(sagemaker: Any) -> None:
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == tags
     sagemaker.delete_tags(ResourceArn=arn, TagKeys=["crop"])
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == tags[1:]
+
+
+def test_a_training_job_is_described_as_it_was_created(sagemaker: Any) -> None:
+    name, request = unique("train"), training()
+    arn = sagemaker.create_training_job(TrainingJobName=name, **request)["TrainingJobArn"]
+    assert arn.endswith(f":training-job/{name}")
+    sagemaker.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=name, WaiterConfig={"Delay": 1})
+    job = sagemaker.describe_training_job(TrainingJobName=name)
+    assert job["HyperParameters"] == request["HyperParameters"]
+    assert job["TrainingJobStatus"] == "Completed"
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/artifacts/{name}/output/model.tar.gz"
+    assert name in [j["TrainingJobName"] for j in sagemaker.list_training_jobs()["TrainingJobSummaries"]]
+
+
+def test_a_processing_job_is_described_as_it_was_created(sagemaker: Any) -> None:
+    name, request = unique("process"), processing()
+    arn = sagemaker.create_processing_job(ProcessingJobName=name, **request)["ProcessingJobArn"]
+    assert arn.endswith(f":processing-job/{name}")
+    sagemaker.get_waiter("processing_job_completed_or_stopped").wait(ProcessingJobName=name, WaiterConfig={"Delay": 1})
+    job = sagemaker.describe_processing_job(ProcessingJobName=name)
+    assert job["AppSpecification"] == request["AppSpecification"]
+    assert job["ProcessingJobStatus"] == "Completed"
+
+
+def test_missing_jobs_are_not_found(sagemaker: Any) -> None:
+    for call, member in (
+        (sagemaker.describe_training_job, "TrainingJobName"),
+        (sagemaker.describe_processing_job, "ProcessingJobName"),
+    ):
+        code, message = refusal(call, **{member: "not-there"})
+        assert code == "ValidationException"
+        assert message.startswith("Could not find")
+
+
+def test_a_pipeline_is_described_as_it_was_created_and_updated(sagemaker: Any) -> None:
+    text, later = definition(processing_step("One")), definition(processing_step("Two"))
+    name = create(sagemaker, text)
+    assert sagemaker.describe_pipeline(PipelineName=name)["PipelineDefinition"] == text
+    sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=later, PipelineDescription="Möhren")
+    pipeline = sagemaker.describe_pipeline(PipelineName=name)
+    assert pipeline["PipelineArn"].endswith(f":pipeline/{name}")
+    assert (pipeline["PipelineDefinition"], pipeline["PipelineDescription"]) == (later, "Möhren")
+    assert (pipeline["RoleArn"], pipeline["PipelineStatus"]) == (ROLE, "Active")
+
+
+def test_the_name_of_a_pipeline_is_taken_once(sagemaker: Any) -> None:
+    text = definition(processing_step("One"))
+    name = create(sagemaker, text)
+    parameters = {"PipelineName": name, "PipelineDefinition": text, "RoleArn": ROLE}
+    code, message = refusal(sagemaker.create_pipeline, **parameters)
+    assert (code, "already exists" in message) == ("ValidationException", True)
+
+
+def test_pipelines_are_listed_by_prefix_and_deleted(sagemaker: Any) -> None:
+    name = create(sagemaker, definition(processing_step("One")))
+    listed = sagemaker.list_pipelines(PipelineNamePrefix=name)["PipelineSummaries"]
+    assert [pipeline["PipelineName"] for pipeline in listed] == [name]
+    sagemaker.delete_pipeline(PipelineName=name)
+    assert sagemaker.list_pipelines(PipelineNamePrefix=name)["PipelineSummaries"] == []
+
+
+def test_an_execution_is_described_as_it_was_started(sagemaker: Any) -> None:
+    text = definition(processing_step("One"), Side=64)
+    name = create(sagemaker, text)
+    arn = sagemaker.start_pipeline_execution(
+        PipelineName=name,
+        PipelineExecutionDisplayName="run-7",
+        PipelineParameters=[{"Name": "Side", "Value": "32"}],
+    )["PipelineExecutionArn"]
+    assert arn.startswith(f"{ARN}")
+    assert f":pipeline/{name}/execution/" in arn
+    execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    assert execution["PipelineExecutionDisplayName"] == "run-7"
+    assert execution["PipelineArn"].endswith(f":pipeline/{name}")
+    parameters = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)["PipelineParameters"]
+    assert parameters == [{"Name": "Side", "Value": "32"}]
+    kept = sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
+    assert kept["PipelineDefinition"] == text
+    listed = sagemaker.list_pipeline_executions(PipelineName=name)["PipelineExecutionSummaries"]
+    assert [item["PipelineExecutionArn"] for item in listed] == [arn]

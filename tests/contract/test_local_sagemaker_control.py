@@ -68,10 +68,10 @@ def test_a_request_of_the_wrong_form_is_refused(sagemaker_server: SageMakerServe
 
 
 def test_an_operation_that_is_not_emulated_says_so(control: Any) -> None:
-    code, message = refusal(control.list_training_jobs)
+    code, message = refusal(control.list_transform_jobs)
     assert (code, message) == (
         "UnknownOperationException",
-        "The local SageMaker does not emulate ListTrainingJobs.",
+        "The local SageMaker does not emulate ListTransformJobs.",
     )
 
 

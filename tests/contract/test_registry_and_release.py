@@ -3,47 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
-from phenoloop.chain.releases import ReleaseStore
-from phenoloop.errors import EndpointRefused, RegistryFailed
-from sync.registry import ChainArtifacts, chain_package, register_chain, upload_chain
-from sync.release import deploy, wait_in_service
-from tests.unit.fake_models import manifest
-
-BUCKET = "phenoloop"
-IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/phenoloop-serving:1"
-ROLE = "arn:aws:iam::000000000000:role/phenoloop"
-
-
-class Aws:
-    """The clients of one test, and what it does with them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.s3 = boto3.client("s3", region_name="us-east-1")
-        self.sagemaker = boto3.client("sagemaker", region_name="us-east-1")
-        self.s3.create_bucket(Bucket=BUCKET)
-        self.store = ReleaseStore(self.s3, BUCKET, "releases/")
-        self._folder = folder
-
-    def upload(self, detector: bytes = b"detector", segmenter: bytes = b"segmenter", **changes: Any) -> ChainArtifacts:
-        archives = {"detector": self._folder / "detector.tar.gz", "segmenter": self._folder / "segmenter.tar.gz"}
-        archives["detector"].write_bytes(detector)
-        archives["segmenter"].write_bytes(segmenter)
-        return upload_chain(self.s3, BUCKET, archives, manifest("", **changes).to_dict())
-
-    def register(self, artifacts: ChainArtifacts, *, image: str = IMAGE, approved: bool = True) -> str:
-        return register_chain(self.sagemaker, group="chain", image=image, artifacts=artifacts, approved=approved)
-
-    def deploy(self, package_arn: str) -> Any:
-        return deploy(package_arn, sagemaker=self.sagemaker, s3=self.s3, store=self.store, role_arn=ROLE)
-
-    def endpoints(self) -> set[str]:
-        return {endpoint["EndpointName"] for endpoint in self.sagemaker.list_endpoints()["Endpoints"]}
+from loc360.manifest import Manifest
+from phenoloop.errors import RegistryFailed, SmokeTestFailed
+from sync.registry import chain_package
+from tests.contract.chain_aws import BUCKET, IMAGE, Aws
 
 
 @pytest.fixture
@@ -136,13 +103,30 @@ def test_a_change_of_the_manifest_alone_is_a_new_release_on_the_same_endpoints(a
     assert (after.detector, after.segmenter) == (before.detector, before.segmenter)
 
 
-def test_an_endpoint_that_failed_is_an_error_with_sagemakers_reason() -> None:
-    class Failed:
-        def describe_endpoint(self, **_: str) -> dict[str, str]:
-            return {"EndpointStatus": "Failed", "FailureReason": "The container did not answer /ping."}
+def test_a_chain_that_fails_on_a_photo_does_not_go_live(aws: Aws) -> None:
+    before = aws.deploy(aws.register(aws.upload()))
+    better = aws.register(aws.upload(segmenter=b"better"))
+    aws.models.broken = True
+    with pytest.raises(SmokeTestFailed, match="I am"):
+        aws.deploy(better)
+    assert aws.store.live() == before
 
-    with pytest.raises(EndpointRefused, match="did not answer /ping"):
-        wait_in_service(Failed(), "detector")  # type: ignore[arg-type]
+
+def test_a_broken_photo_in_the_bucket_does_not_fail_the_smoke_test(aws: Aws) -> None:
+    aws.s3.put_object(Bucket=BUCKET, Key="images/broken.jpg", Body=b"no photo")
+    release = aws.deploy(aws.register(aws.upload()))
+    assert aws.store.live() == release
+
+
+def test_the_platform_reads_the_live_releases_manifest(aws: Aws) -> None:
+    release = aws.deploy(aws.register(aws.upload()))
+    published = json.loads(aws.s3.get_object(Bucket=BUCKET, Key="loc360/manifest.json")["Body"].read())
+    assert Manifest.from_dict(published).release == release.name
+
+
+def test_a_manifest_that_is_published_already_is_not_written_again(aws: Aws) -> None:
+    release = aws.deploy(aws.register(aws.upload()))
+    assert not aws.releaser.publish_manifest(release)
 
 
 def test_the_manifest_of_a_release_is_what_was_registered(aws: Aws) -> None:

@@ -1,135 +1,133 @@
-"""The sync worker against S3 and SQS: each saved version is journalled once, whatever the queue does."""
+"""The sync worker against S3, SQS and EventBridge: whatever the queue brings or loses, each concern gets its turn."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from phenoloop.errors import LabelStudioUnavailable
 from phenoloop.local_aws.provision import provision
 from phenoloop.settings import StorageSettings
+from sync.loop import Loop
 from sync.worker import SyncWorker
 
 BUCKET = "phenoloop"
 STORAGE = StorageSettings(bucket=BUCKET)
+LATER_S = 1000.0
 
 
-class Loop:
-    """The clients, the queue and the worker of one test."""
+class WatchedLoop:
+    """Notes which concerns were looked at. `fail` names those that raise."""
 
     def __init__(self) -> None:
-        self.s3 = boto3.client("s3", region_name="us-east-1")
-        self.sqs = boto3.client("sqs", region_name="us-east-1")
-        made = provision(self.s3, self.sqs, bucket=BUCKET, queue="events", annotations_prefix="annotations/")
-        self.queue_url = made.queue_url
-        self.worker = SyncWorker(self.sqs, self.s3, made.queue_url, STORAGE)
+        self.looked: list[str] = []
+        self.told: list[str] = []
+        self.fail: dict[str, Exception] = {}
 
-    def save(self, annotation_id: int, **changes: Any) -> None:
-        annotation = {
-            "id": annotation_id,
-            "task": {"id": 3, "data": {"image": "s3://phenoloop/images/a.jpg"}},
-            "project": 1,
-            "result": [{"id": "r1", "type": "brushlabels", "origin": "prediction-changed"}],
-            "updated_at": "2026-01-01T10:00:00Z",
-        }
-        body = json.dumps(annotation | changes).encode()
-        self.s3.put_object(Bucket=BUCKET, Key=f"annotations/{annotation_id}", Body=body)
+    def __getattr__(self, concern: str) -> Callable[[], float]:
+        def look() -> float:
+            self.looked.append(concern)
+            if concern in self.fail:
+                raise self.fail[concern]
+            return LATER_S
 
-    def drain(self) -> None:
-        while messages := self.worker.receive(wait_s=0):
-            for message in messages:
-                self.worker.handle(message)
+        return look
 
-    def journal(self) -> list[dict[str, Any]]:
-        keys = self.s3.list_objects_v2(Bucket=BUCKET, Prefix="journal/").get("Contents", [])
-        return [json.loads(self.s3.get_object(Bucket=BUCKET, Key=key["Key"])["Body"].read()) for key in keys]
+    def annotation_changed(self, key: str) -> None:
+        self.told.append(key)
 
-    def send(self, key: str, name: str = "ObjectCreated:Put") -> None:
-        record = {"eventName": name, "s3": {"bucket": {"name": BUCKET}, "object": {"key": key, "sequencer": "1"}}}
-        self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=json.dumps({"Records": [record]}))
+
+class Around:
+    """The queue, the worker and its loop of one test."""
+
+    def __init__(self) -> None:
+        clients = [boto3.client(name, region_name="us-east-1") for name in ("s3", "sqs", "events")]
+        self.s3, self.sqs, self.events = cast("list[Any]", clients)
+        made = provision(*clients, bucket=BUCKET, queue="events", annotations_prefix="annotations/")  # type: ignore[arg-type]
+        self.queue_url, self.loop = made.queue_url, WatchedLoop()
+        self.worker = SyncWorker(self.sqs, made.queue_url, cast("Loop", self.loop), STORAGE)
+
+    def save(self, key: str = "annotations/7") -> None:
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+
+    def send(self, body: str) -> None:
+        self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=body)
+
+    def settle(self) -> None:
+        """The worker has looked at everything and heard all that is in the queue."""
+        self.worker.turn()
+        self.loop.looked.clear()
+        for _ in range(5):
+            self.worker.listen(wait_s=0)
 
     def waiting(self) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        attributes = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]  # type: ignore[arg-type]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
         return sum(map(int, attributes.values()))
 
 
 @pytest.fixture
-def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+def around(monkeypatch: pytest.MonkeyPatch) -> Iterator[Around]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
-        yield Loop()
+        yield Around()
 
 
-def test_a_saved_annotation_is_journalled_and_its_message_deleted(loop: Loop) -> None:
-    loop.save(7)
-    loop.drain()
-    (entry,) = loop.journal()
-    assert (entry["annotation_id"], entry["task_id"]) == (7, 3)
-    assert entry["region_origins"] == {"prediction-changed": 1}
-    assert loop.waiting() == 0
+def test_after_a_start_everything_is_looked_at_once_without_any_event(around: Around) -> None:
+    around.worker.turn()
+    around.worker.turn()
+    assert sorted(around.loop.looked) == ["annotations", "exports", "release", "tasks"]
 
 
-def test_an_event_delivered_twice_is_journalled_once(loop: Loop) -> None:
-    loop.save(7)
-    loop.send("annotations/7")
-    loop.drain()
-    assert (len(loop.journal()), loop.waiting()) == (1, 0)
+def test_a_saved_annotation_wakes_the_concern_for_annotations_and_its_message_is_deleted(around: Around) -> None:
+    around.save()
+    around.settle()
+    around.worker.turn()
+    assert around.loop.looked == ["annotations"]
+    assert around.loop.told == ["annotations/7"]
+    assert around.waiting() == 0
 
 
-def test_each_version_of_an_annotation_is_journalled(loop: Loop) -> None:
-    loop.save(7)
-    loop.drain()
-    loop.save(7, was_cancelled=True, result=[])
-    loop.drain()
-    assert sorted(entry["skipped"] for entry in loop.journal()) == [False, True]
+def test_an_approved_package_wakes_the_release_and_then_the_tasks(around: Around) -> None:
+    around.send(json.dumps({"detail-type": "SageMaker Model Package State Change", "detail": {}}))
+    around.settle()
+    around.worker.turn()
+    assert around.loop.looked == ["release", "tasks"]
 
 
-def test_a_removed_annotation_is_journalled_as_removed(loop: Loop) -> None:
-    loop.send("annotations/9", "ObjectRemoved:Delete")
-    loop.drain()
-    assert [entry["annotation_id"] for entry in loop.journal()] == [9]
+def test_what_is_told_of_other_prefixes_wakes_nobody(around: Around) -> None:
+    record = {"s3": {"bucket": {"name": BUCKET}, "object": {"key": "images/a.jpg"}}}
+    around.send(json.dumps({"Records": [record]}))
+    around.settle()
+    around.worker.turn()
+    assert (around.loop.looked, around.waiting()) == ([], 0)
 
 
-def test_an_annotation_that_was_removed_before_its_saving_was_seen_is_journalled_as_removed(loop: Loop) -> None:
-    loop.send("annotations/9", "ObjectCreated:Put")
-    loop.drain()
-    assert [entry["annotation_id"] for entry in loop.journal()] == [9]
-    assert loop.waiting() == 0
+def test_a_message_that_is_no_event_stays_for_the_dead_letter_queue_and_is_in_nobodys_way(around: Around) -> None:
+    around.send("rubbish")
+    around.save()
+    around.settle()
+    assert (around.loop.told, around.waiting()) == (["annotations/7"], 1)
 
 
-def test_a_late_removal_of_an_annotation_that_is_there_again_changes_nothing(loop: Loop) -> None:
-    loop.save(7)
-    loop.drain()
-    loop.send("annotations/7", "ObjectRemoved:Delete")
-    loop.drain()
-    assert [entry["task_id"] for entry in loop.journal()] == [3]
+def test_a_concern_that_fails_keeps_no_other_from_its_turn_and_is_tried_again(around: Around) -> None:
+    around.loop.fail["annotations"] = LabelStudioUnavailable("It does not answer.")
+    around.loop.fail["release"] = ZeroDivisionError()
+    around.worker.turn()
+    assert sorted(around.loop.looked) == ["annotations", "exports", "release", "tasks"]
+    time.sleep(2.1)  # the first pause
+    around.loop.looked.clear()
+    around.worker.turn()
+    assert sorted(around.loop.looked) == ["annotations", "release", "tasks"]
 
 
-def test_an_annotation_of_an_odd_form_costs_no_other_message(loop: Loop) -> None:
-    loop.save(7, result=[{"id": ["a", "list"]}])
-    loop.save(8)
-    loop.drain()
-    assert {entry["annotation_id"] for entry in loop.journal()} == {7, 8}
-
-
-def test_a_message_that_is_no_event_stays_for_the_dead_letter_queue(loop: Loop) -> None:
-    loop.sqs.send_message(QueueUrl=loop.queue_url, MessageBody="rubbish")
-    loop.drain()
-    assert loop.waiting() == 1
-
-
-def test_an_object_that_is_no_annotation_is_not_journalled_and_stays_visible_to_operators(loop: Loop) -> None:
-    loop.s3.put_object(Bucket=BUCKET, Key="annotations/oops", Body=b"not json")
-    loop.drain()
-    assert loop.journal() == []
-    assert loop.waiting() == 1
-
-
-def test_events_of_other_prefixes_are_acknowledged_and_ignored(loop: Loop) -> None:
-    loop.send("images/a.jpg")
-    loop.drain()
-    assert (loop.journal(), loop.waiting()) == ([], 0)
+def test_without_its_queue_the_worker_goes_on_by_time(around: Around) -> None:
+    around.sqs.delete_queue(QueueUrl=around.queue_url)
+    around.worker.turn()
+    around.worker.listen(wait_s=0)
+    assert "annotations" in around.loop.looked

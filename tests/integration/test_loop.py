@@ -87,8 +87,7 @@ def test_a_saved_annotation_is_in_s3_and_seen_by_sync(stack: RunningStack) -> No
     annotation_id = label_studio.create_annotation(task_id, prediction["result"])
     stored = eventually(lambda: _stored(stack, annotation_id))
     assert stored["ContentLength"] > 0
-    entry = eventually(lambda: stack.journalled(annotation_id))
-    assert (entry["task_id"], entry["skipped"]) == (task_id, False)
+    assert eventually(lambda: stack.heard("annotation changed", annotation=annotation_id))["is_there"]
 
 
 def test_prelabel_predicts_what_lacks_a_prediction_and_nothing_twice(stack: RunningStack) -> None:

@@ -92,16 +92,37 @@ class FakeLabelStudio:
         self._uris = dict(tasks)
         self._label_config = label_config
         self.versions: dict[int, set[str]] = {id_: set() for id_ in tasks}
+        self.annotated: set[int] = set()
         self.stored: list[Mapping[str, Any]] = []
+        self._deleted: list[tuple[int, str]] = []
 
     def project(self, project_id: int) -> Project:
         return Project(project_id, "Vegetables", self._label_config, "")
 
     def tasks(
-        self, project_id: int, *, ids: Sequence[int] | None = None, without_version: str | None = None
+        self,
+        project_id: int,
+        *,
+        ids: Sequence[int] | None = None,
+        without_version: str | None = None,
+        only_open: bool = False,
     ) -> list[Task]:
         asked = [id_ for id_ in self._uris if (ids is None or id_ in ids) and without_version not in self.versions[id_]]
-        return [Task(id_, {"image": self._uris[id_]}) for id_ in asked]
+        open_ = [id_ for id_ in asked if not (only_open and id_ in self.annotated)]
+        return [Task(id_, {"image": self._uris[id_]}) for id_ in open_]
+
+    def predictions(self, task_id: int) -> list[dict[str, Any]]:
+        versions = sorted(self.versions[task_id])
+        return [{"id": 100 * task_id + n, "model_version": version} for n, version in enumerate(versions)]
+
+    def delete_prediction(self, prediction_id: int) -> None:
+        task_id, number = divmod(prediction_id, 100)
+        self._deleted.append((task_id, self.predictions(task_id)[number]["model_version"]))
+
+    @property
+    def deleted(self) -> list[tuple[int, str]]:
+        """Task and version of each deleted prediction."""
+        return self._deleted
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         for prediction in predictions:

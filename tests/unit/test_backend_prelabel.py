@@ -1,10 +1,11 @@
-import pickle
+from pkgutil import resolve_name
 
 import pytest
 from redis.exceptions import ConnectionError as RedisDown
 
-from ml_backend.prelabel import CHUNK, enqueue_prelabel, prelabel
+from ml_backend.prelabel import prelabel, prelabel_chunk
 from phenoloop.errors import EndpointUnavailable, ImageUnreadable, QueueUnavailable
+from phenoloop.jobs import CHUNK, JOB, enqueue_prelabel
 from tests.unit.backend_fakes import RELEASE, FakeChain, FakeLabelStudio, FakeQueue, backend
 
 PHOTOS = {id_: f"s3://phenoloop/images/{id_}.jpg" for id_ in range(1, 6)}
@@ -48,6 +49,36 @@ def test_a_task_with_a_prediction_of_an_older_release_gets_a_new_one():
     assert [p["task"] for p in label_studio.stored] == [1]
 
 
+def test_what_earlier_releases_predicted_for_an_open_task_is_deleted():
+    label_studio = FakeLabelStudio(PHOTOS)
+    label_studio.versions[1] = {"phenoloop-older", "somebody-else"}
+    label_studio.versions[2] = {"phenoloop-older", RELEASE}
+
+    prelabel(backend(label_studio=label_studio), 3, [1, 2])
+
+    assert label_studio.deleted == [(1, "phenoloop-older"), (2, "phenoloop-older")]
+
+
+def test_an_annotated_task_keeps_the_prediction_that_it_was_made_from():
+    label_studio = FakeLabelStudio(PHOTOS)
+    label_studio.versions[1] = {"phenoloop-older"}
+    label_studio.annotated = {1}
+
+    prelabel(backend(label_studio=label_studio), 3, [1])
+
+    assert label_studio.deleted == []
+
+
+def test_without_a_new_prediction_the_old_one_stays():
+    label_studio = FakeLabelStudio(PHOTOS)
+    label_studio.versions[2] = {"phenoloop-older"}
+    chain = failing_at(ImageUnreadable("The photo can't be read."), "2.jpg")
+
+    prelabel(backend(chain=chain, label_studio=label_studio), 3, [2])
+
+    assert label_studio.deleted == []
+
+
 def test_a_task_that_was_opened_meanwhile_is_not_predicted_twice():
     label_studio = FakeLabelStudio(PHOTOS)
     chain = FakeChain(before=lambda etag: label_studio.versions[1].add(RELEASE))
@@ -81,7 +112,8 @@ def test_jobs_carry_chunks_of_task_ids_and_nothing_else():
 
     assert [job.args for job in queue.jobs] == [(3, list(range(CHUNK))), (3, [CHUNK])]
     assert all(job.retry.max == 3 for job in queue.jobs)
-    assert pickle.loads(pickle.dumps(queue.jobs[0].func)).__name__ == "prelabel_chunk"
+    assert resolve_name(JOB.replace(".prelabel_chunk", ":prelabel_chunk")) is prelabel_chunk
+    assert {job.func for job in queue.jobs} == {JOB}
 
 
 def test_a_silent_redis_is_an_error_that_may_pass():

@@ -1,4 +1,4 @@
-"""What the queue brings is read as S3 documents it, and refused if it is anything else."""
+"""What the queue brings is read as S3 and EventBridge document it, and refused if it is anything else."""
 
 import contextlib
 import json
@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phenoloop.errors import EventInvalid
-from sync.events import ObjectChange, object_events
+from sync.events import EXECUTION_CHANGED, PACKAGE_CHANGED, ObjectEvent, RegistryEvent, events
+
+PACKAGE = "arn:aws:sagemaker:us-east-1:000000000000:model-package/phenoloop-chain/2"
+EXECUTION = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/phenoloop/execution/abcdefghijkl"
 
 
-def message(name: str = "ObjectCreated:Put", key: str = "annotations/7") -> str:
+def of_s3(name: str = "ObjectCreated:Put", key: str = "annotations/7") -> str:
     record = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -22,33 +25,44 @@ def message(name: str = "ObjectCreated:Put", key: str = "annotations/7") -> str:
     return json.dumps({"Records": [record]})
 
 
-def test_a_saved_object_is_named_by_bucket_and_key() -> None:
-    (event,) = object_events(message())
-    assert (event.change, event.bucket, event.key) == (ObjectChange.CREATED, "phenoloop", "annotations/7")
+def of_eventbridge(detail_type: str, **detail: str) -> str:
+    return json.dumps({"version": "0", "source": "aws.sagemaker", "detail-type": detail_type, "detail": detail})
 
 
-def test_a_removed_object_is_told_apart_from_a_saved_one() -> None:
-    (event,) = object_events(message("ObjectRemoved:Delete"))
-    assert event.change is ObjectChange.REMOVED
+@pytest.mark.parametrize("name", ["ObjectCreated:Put", "ObjectRemoved:Delete"])
+def test_an_object_that_was_saved_or_removed_is_named_by_bucket_and_key(name: str) -> None:
+    assert events(of_s3(name)) == [ObjectEvent("phenoloop", "annotations/7")]
+
+
+def test_a_package_that_was_approved_is_named_by_its_arn() -> None:
+    message = of_eventbridge(PACKAGE_CHANGED, ModelPackageArn=PACKAGE, ModelApprovalStatus="Approved")
+    assert events(message) == [RegistryEvent(PACKAGE)]
+
+
+def test_a_run_that_got_further_is_named_by_its_executions_arn() -> None:
+    message = of_eventbridge(EXECUTION_CHANGED, pipelineExecutionArn=EXECUTION)
+    assert events(message) == [RegistryEvent(EXECUTION)]
 
 
 def test_the_test_event_that_s3_sends_first_means_nothing() -> None:
-    assert object_events('{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "phenoloop"}') == []
+    assert events('{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "phenoloop"}') == []
 
 
 @given(st.text(min_size=1, max_size=40))
 def test_any_key_survives_its_url_encoding(key: str) -> None:
-    (event,) = object_events(message(key=quote_plus(key.encode("utf-8", "replace"))))
-    assert event.key == key.encode("utf-8", "replace").decode()
+    (event,) = events(of_s3(key=quote_plus(key.encode("utf-8", "replace"))))
+    assert event == ObjectEvent("phenoloop", key.encode("utf-8", "replace").decode())
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", "nonsense", '{"Records": [{}]}', message("ObjectRestore:Post")])
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", "nonsense", '{"Records": [{}]}', of_eventbridge("EC2 Instance State-change Notification")]
+)
 def test_anything_else_is_refused_with_one_clear_error(body: str) -> None:
     with pytest.raises(EventInvalid):
-        object_events(body)
+        events(body)
 
 
 @given(st.text(max_size=200))
 def test_rubbish_never_raises_anything_but_event_invalid(body: str) -> None:
     with contextlib.suppress(EventInvalid):
-        object_events(body)
+        events(body)

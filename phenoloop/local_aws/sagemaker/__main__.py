@@ -6,7 +6,8 @@ from pathlib import Path
 
 from phenoloop.errors import LocalStackError
 from phenoloop.local_aws.sagemaker.containers import Images
-from phenoloop.local_aws.sagemaker.server import ServerSettings, serve
+from phenoloop.local_aws.sagemaker.server import serve
+from phenoloop.local_aws.sagemaker.settings import ServerSettings
 from phenoloop.logs import configure_logs
 
 
@@ -25,6 +26,10 @@ def main() -> None:
     parser.add_argument("--invocation-timeout-s", type=float, default=60.0, help="SageMaker's own limit: 60")
     parser.add_argument("--startup-timeout-s", type=float, default=480.0, help="until /ping must answer 200")
     parser.add_argument("--stop-timeout-s", type=float, default=5.0, help="between SIGTERM and SIGKILL")
+    parser.add_argument(
+        "--job-stop-timeout-s", type=float, default=120.0, help="the same for jobs; SageMaker's own: 120"
+    )
+    parser.add_argument("--event-source", default="phenoloop.sagemaker", help="of events put to EventBridge")
     options = parser.parse_args()
     try:
         images = Images.parse(options.container)
@@ -40,6 +45,8 @@ def main() -> None:
         invocation_timeout_s=options.invocation_timeout_s,
         startup_timeout_s=options.startup_timeout_s,
         stop_timeout_s=options.stop_timeout_s,
+        job_stop_timeout_s=options.job_stop_timeout_s,
+        event_source=options.event_source,
     )
     try:
         serve(settings)

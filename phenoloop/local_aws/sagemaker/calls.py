@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
@@ -30,3 +30,9 @@ class Call:
 
 
 Handler = Callable[[Call], Reply]
+
+
+class Noun(Protocol):
+    """A kind of resource and the operations on it."""
+
+    def handlers(self) -> dict[str, Handler]: ...

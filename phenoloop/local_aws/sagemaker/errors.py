@@ -27,6 +27,14 @@ class ConflictException(ServiceError):
     """Control plane: something else depends on the resource."""
 
 
+class ResourceNotFound(ServiceError):
+    """Control plane: no pipeline or execution of this name."""
+
+
+class ResourceInUse(ServiceError):
+    """Control plane: the name of a job is taken."""
+
+
 class UnknownOperationException(ServiceError):
     """Control plane: not an operation of SageMaker's, or not one that is emulated."""
 

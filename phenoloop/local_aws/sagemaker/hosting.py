@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import structlog
 
-from phenoloop.local_aws.processes import stop_group
 from phenoloop.local_aws.sagemaker.deployments import Deployment, Endpoint, Status
 from phenoloop.local_aws.sagemaker.replica import ContainerFailed, ContainerStopped, Replica, Workshop
 from phenoloop.local_aws.sagemaker.store import Kind
 
 DRAIN_TIMEOUT_S = 60.0
-SAME_PROCESS_S = 2.0
 
 
 class NoSuchEndpoint(Exception):
@@ -82,8 +79,7 @@ class Hosting:
         self._log = structlog.get_logger()
 
     def resume(self) -> None:
-        """After a restart: end what an earlier server left running, then take up every endpoint where it stood."""
-        self._kill_orphans()
+        """After a restart, take up every endpoint where it stood."""
         for resource in self._store.all(Kind.ENDPOINT):
             name, endpoint = resource.name, Endpoint.of(resource)
             if endpoint.status == Status.DELETING:
@@ -185,17 +181,6 @@ class Hosting:
         finally:
             with self._lock:
                 self._coming.discard(fleet)
-
-    def _kill_orphans(self) -> None:
-        for pid, created_at_s in self._store.processes():
-            try:
-                same = abs(psutil.Process(pid).create_time() - created_at_s) < SAME_PROCESS_S
-            except psutil.NoSuchProcess:
-                same = False
-            if same:
-                self._log.warning("stopping a container that outlived its server", pid=pid)
-                stop_group(pid, timeout_s=self._workshop.stop_timeout_s)
-            self._store.forget_process(pid)
 
     def _endpoint(self, name: str) -> Endpoint:
         resource = self._store.find(Kind.ENDPOINT, name)

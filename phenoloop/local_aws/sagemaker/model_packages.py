@@ -57,17 +57,7 @@ class ModelPackages:
         return {"ModelPackageArn": package.arn}
 
     def describe(self, call: Call) -> Reply:
-        package = existing_package(self._store, call, call["ModelPackageName"])
-        described = {m: value for m, value in package.document.items() if m not in NOT_DESCRIBED}
-        return {
-            **described,
-            "ModelPackageName": described["ModelPackageGroupName"],
-            "ModelPackageArn": package.arn,
-            "ModelPackageStatus": "Completed",
-            "ModelPackageStatusDetails": {"ValidationStatuses": []},
-            "CreationTime": package.created_at_s,
-            "LastModifiedTime": package.modified_at_s,
-        }
+        return described(existing_package(self._store, call, call["ModelPackageName"]))
 
     def update(self, call: Call) -> Reply:
         """Any approval status may follow any other, as in the registry of AWS."""
@@ -119,6 +109,20 @@ class ModelPackages:
     def _tell(self, package: Resource) -> None:
         for tell in self._on_change:
             tell(package)
+
+
+def described(package: Resource) -> Reply:
+    """The reply of DescribeModelPackage."""
+    document = {member: value for member, value in package.document.items() if member not in NOT_DESCRIBED}
+    return {
+        **document,
+        "ModelPackageName": document["ModelPackageGroupName"],
+        "ModelPackageArn": package.arn,
+        "ModelPackageStatus": "Completed",
+        "ModelPackageStatusDetails": {"ValidationStatuses": []},
+        "CreationTime": package.created_at_s,
+        "LastModifiedTime": package.modified_at_s,
+    }
 
 
 def existing_package(store: Store, call: Call, name_or_arn: str) -> Resource:

@@ -3,10 +3,10 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import inf
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from phenoloop.local_aws.sagemaker.calls import Call
 from phenoloop.local_aws.sagemaker.errors import ValidationException
@@ -14,6 +14,8 @@ from phenoloop.local_aws.sagemaker.store import AlreadyThere, Kind, Resource, St
 
 WORDS = {Kind.MODEL: "model", Kind.ENDPOINT_CONFIG: "endpoint configuration", Kind.ENDPOINT: "endpoint"}
 DEFAULT_PAGE = 10
+
+Item = TypeVar("Item")
 
 
 def create(store: Store, call: Call, kind: Kind, name: str, document: dict[str, Any]) -> Resource:
@@ -39,26 +41,36 @@ def existing(store: Store, call: Call, kind: Kind, name: str) -> Resource:
 def page(call: Call, resources: Iterable[Resource], *, descending: bool) -> tuple[list[Resource], dict[str, str]]:
     """The page that a List call asks for, and the NextToken member if there are more.
 
-    `descending` is the operation's default order. The token is the place of the page's last item, so resources
-    made or deleted between two calls shift nothing.
+    `descending` is the operation's default order.
+    """
+    wanted = [resource for resource in resources if _is_wanted(call, resource)]
+    return paged(call, wanted, lambda resource: _place(call, resource), descending=descending)
+
+
+def paged(
+    call: Call, items: Iterable[Item], place: Callable[[Item], tuple[Any, ...]], *, descending: bool
+) -> tuple[list[Item], dict[str, str]]:
+    """The same of anything that has a unique place in its order.
+
+    The token is the place of the page's last item, so items made or deleted between two calls shift nothing.
     """
     if "SortOrder" in call.parameters:
         descending = call["SortOrder"] == "Descending"
-    wanted = [(_place(call, resource), resource) for resource in resources if _is_wanted(call, resource)]
-    by_place = sorted(wanted, key=itemgetter(0), reverse=descending)
+    by_place = sorted(((place(item), item) for item in items), key=itemgetter(0), reverse=descending)
     if token := call.get("NextToken"):
         last = _decoded(token)
-        by_place = [(at, resource) for at, resource in by_place if (at < last if descending else at > last)]
+        by_place = [(at, item) for at, item in by_place if (at < last if descending else at > last)]
     size = call.get("MaxResults", DEFAULT_PAGE)
     shown = by_place[:size]
-    return [resource for _, resource in shown], {"NextToken": _encoded(shown[-1][0])} if by_place[size:] else {}
+    return [item for _, item in shown], {"NextToken": _encoded(shown[-1][0])} if by_place[size:] else {}
 
 
 def _is_wanted(call: Call, resource: Resource) -> bool:
     """Times of a request are seconds since the epoch, as JSON 1.1 sends them."""
+    after, before = call.get("CreatedAfter", 0), call.get("CreatedBefore", inf)
     return (
         call.get("NameContains", "").lower() in resource.name.lower()
-        and call.get("CreationTimeAfter", 0) < resource.created_at_s < call.get("CreationTimeBefore", inf)
+        and call.get("CreationTimeAfter", after) < resource.created_at_s < call.get("CreationTimeBefore", before)
         and call.get("LastModifiedTimeAfter", 0) < resource.modified_at_s < call.get("LastModifiedTimeBefore", inf)
     )
 
@@ -66,7 +78,7 @@ def _is_wanted(call: Call, resource: Resource) -> bool:
 def _place(call: Call, resource: Resource) -> tuple[Any, ...]:
     """What a list is sorted by; the ARN makes it unique."""
     match call.get("SortBy", "CreationTime"):
-        case "Name":
+        case "Name" | "PipelineExecutionArn":
             return (resource.name.lower(), resource.arn)
         case "Status":
             return (resource.document["status"], resource.arn)

@@ -1,6 +1,6 @@
 """Requests and replies checked against botocore's model of SageMaker, with the limits that botocore itself skips."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,12 @@ from botocore.validate import ParamValidator
 
 from phenoloop.local_aws.sagemaker.errors import InternalFailure, UnknownOperationException, ValidationException
 
+IsOpen = Callable[[Any], bool]
+
+
+def _nothing(_value: Any) -> bool:
+    return False
+
 
 class Shapes:
     """The input and output shapes of SageMaker's control plane."""
@@ -19,12 +25,15 @@ class Shapes:
         self._service = ServiceModel(Loader().load_service_model("sagemaker", "service-2"))
         self._operations = frozenset(self._service.operation_names)
 
-    def check_request(self, operation: str, parameters: dict[str, Any]) -> None:
-        """Raises UnknownOperationException, or ValidationException in SageMaker's words."""
+    def check_request(self, operation: str, parameters: dict[str, Any], is_open: IsOpen = _nothing) -> None:
+        """Raises UnknownOperationException, or ValidationException in SageMaker's words.
+
+        Values that `is_open` says are still to be filled in may become anything.
+        """
         if operation not in self._operations:
             raise UnknownOperationException(f"SageMaker has no operation {operation!r}.")
         shape = self._service.operation_model(operation).input_shape
-        found = _faults(parameters, shape)
+        found = _faults(parameters, shape, is_open)
         if found:
             noun = "error" if len(found) == 1 else "errors"
             raise ValidationException(f"{len(found)} validation {noun} detected: {'; '.join(found)}")
@@ -36,30 +45,46 @@ class Shapes:
             raise InternalFailure(f"The reply to {operation} is not of the documented form: {'; '.join(found)}")
 
 
-def _faults(values: dict[str, Any], shape: Any) -> list[str]:
+class _Validator(ParamValidator):
+    """Botocore's own, which looks at no open value."""
+
+    def __init__(self, is_open: IsOpen) -> None:
+        super().__init__()
+        self._is_open = is_open
+
+    def _validate(self, params: Any, shape: Any, errors: Any, name: str) -> None:
+        if not self._is_open(params):
+            super()._validate(params, shape, errors, name)  # type: ignore[misc]  # private to botocore
+
+
+def _faults(values: dict[str, Any], shape: Any, is_open: IsOpen = _nothing) -> list[str]:
     if shape is None:
         return [f"Unknown parameter: {name}" for name in values]
-    report = ParamValidator().validate(values, shape)
+    report = _Validator(is_open).validate(values, shape)
     if report.has_errors():
         return str(report.generate_report()).splitlines()
-    return list(_violations(values, shape, ""))
+    return list(_violations(values, shape, "", is_open))
 
 
-def _violations(value: Any, shape: Any, path: str) -> Iterator[str]:
+def _violations(value: Any, shape: Any, path: str, is_open: IsOpen) -> Iterator[str]:
     """Broken maxima, patterns and enumerations; types, required members and minima are ParamValidator's."""
+    if is_open(value):
+        return
     for constraint in _broken_constraints(value, shape):
         yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
     match shape.type_name:
         case "structure":
             for name, member in value.items():
-                yield from _violations(member, shape.members[name], f"{path}.{_lower_first(name)}".removeprefix("."))
+                yield from _violations(
+                    member, shape.members[name], f"{path}.{_lower_first(name)}".removeprefix("."), is_open
+                )
         case "list":
             for index, item in enumerate(value, start=1):
-                yield from _violations(item, shape.member, f"{path}.{index}.member")
+                yield from _violations(item, shape.member, f"{path}.{index}.member", is_open)
         case "map":
             for key, item in value.items():
-                yield from _violations(key, shape.key, f"{path}.{key}.key")
-                yield from _violations(item, shape.value, f"{path}.{key}.member")
+                yield from _violations(key, shape.key, f"{path}.{key}.key", is_open)
+                yield from _violations(item, shape.value, f"{path}.{key}.member", is_open)
 
 
 def _broken_constraints(value: Any, shape: Any) -> Iterator[str]:

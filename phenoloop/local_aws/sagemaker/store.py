@@ -29,6 +29,10 @@ class Kind(StrEnum):
     ENDPOINT = "endpoint"
     MODEL_PACKAGE_GROUP = "model-package-group"
     MODEL_PACKAGE = "model-package"
+    PROCESSING_JOB = "processing-job"
+    TRAINING_JOB = "training-job"
+    PIPELINE = "pipeline"
+    PIPELINE_EXECUTION = "execution"
 
 
 class AlreadyThere(Exception):

@@ -1,0 +1,151 @@
+"""`releases`: which chains there are, which one is live, and who decides."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from phenoloop.cli.loop import loop_of
+from phenoloop.cli.runs import AsJson
+from phenoloop.cli.stack import DEFAULT_DATA_DIR, DataDir
+from phenoloop.errors import RegistryFailed, ReleaseMissing
+
+if TYPE_CHECKING:
+    from sync.loop import Loop
+    from sync.registry import ChainPackage
+
+WAIT_S = 600.0
+LOOK_EVERY_S = 1.0
+app = typer.Typer(no_args_is_help=True, help="Chains in the registry. The newest approved one is live.")
+Version = Annotated[int, typer.Argument(help="Of the package, as `releases list` shows it.")]
+Reason = Annotated[str, typer.Option(help="Kept with the package.")]
+
+
+@app.command("list")
+def list_releases(data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json: AsJson = False) -> None:
+    """Every chain in the registry, newest first."""
+    loop = loop_of(data_dir)
+    found = [_summary(loop, package) for package in loop.packages()]
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    table = Table("version", "state", "registered", "run", "what", "why")
+    for package in found:
+        state = f"{package['status']}, live" if package["live"] else package["status"]
+        registered = f"{package['registered_at']:.19}".replace("T", " ")
+        table.add_row(
+            *(str(package["version"]), state, registered, package["run"] or ""),
+            *(package["description"], package["status_reason"]),
+        )
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def show(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """One chain, with what the evaluation said of it."""
+    loop = loop_of(data_dir)
+    package = _package(loop, version)
+    run = loop.runs.get(package.run) if package.run else None
+    found = _summary(loop, package) | {
+        "package": package.arn,
+        "image": package.image,
+        "detector": package.artifacts.detector_url,
+        "segmenter": package.artifacts.segmenter_url,
+        "manifest": package.artifacts.manifest_url,
+        "snapshot": package.snapshot_url,
+        "evaluation": loop.runs.evaluation(run) if run else None,
+    }
+    typer.echo(json.dumps(found, indent=2))
+
+
+@app.command()
+def approve(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR, reason: Reason = "approved by hand") -> None:
+    """Approve a chain and wait until it is live."""
+    loop = loop_of(data_dir)
+    package = _package(loop, version)
+    loop.approve(package, reason)
+    newest = loop.newest_approved()
+    if newest is None or newest.arn != package.arn:
+        typer.echo(f"Approved. Version {newest.version if newest else '-'} is newer and stays live.")
+        return
+    _wait_until_live(loop, package)
+
+
+@app.command()
+def reject(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR, reason: Reason = "rejected by hand") -> None:
+    """Reject a chain. If it is live, the newest approved one before it takes its place."""
+    loop = loop_of(data_dir)
+    package = _package(loop, version)
+    if _is_live(loop, package):
+        _replace(loop, package, reason)
+    else:
+        loop.reject(package, reason)
+        typer.echo(f"Version {version} is rejected.")
+
+
+@app.command()
+def rollback(data_dir: DataDir = DEFAULT_DATA_DIR, reason: Reason = "rolled back by hand") -> None:
+    """Reject the live chain and go back to the newest approved one before it."""
+    loop = loop_of(data_dir)
+    live = next((package for package in loop.packages() if _is_live(loop, package)), None)
+    if live is None:
+        raise ReleaseMissing("No package of the registry is live.", cure="See `phenoloop releases list`.")
+    _replace(loop, live, reason)
+
+
+def _replace(loop: Loop, live: ChainPackage, reason: str) -> None:
+    before = next((p for p in loop.packages() if p.approved and p.arn != live.arn), None)
+    if before is None:
+        raise RegistryFailed(
+            "No other chain is approved, so nothing could take its place.",
+            cure="Approve one with `phenoloop releases approve`.",
+            live=live.version,
+        )
+    loop.reject(live, reason)
+    _wait_until_live(loop, before)
+
+
+def _wait_until_live(loop: Loop, package: ChainPackage) -> None:
+    """Do what sync does, so that it works without sync too; both at once is safe."""
+    started_s = time.monotonic()
+    with Console(stderr=True).status(f"Version {package.version} goes live"):
+        while not _is_live(loop, package):
+            loop.release()
+            if _package(loop, package.version).status == "Rejected":
+                reason = _package(loop, package.version).status_reason
+                raise RegistryFailed("The chain could not be made live and is rejected.", reason=reason)
+            if time.monotonic() - started_s > WAIT_S:
+                raise RegistryFailed("The chain is not live yet.", cure="See `phenoloop status`.", after_s=WAIT_S)
+            if not _is_live(loop, package):
+                time.sleep(LOOK_EVERY_S)
+    live = loop.releases.live()
+    typer.echo(f"Version {package.version} is live as {live.name}, after {time.monotonic() - started_s:.0f} s.")
+
+
+def _is_live(loop: Loop, package: ChainPackage) -> bool:
+    live = loop.live()
+    return live is not None and live.package_arn == package.arn
+
+
+def _package(loop: Loop, version: int) -> ChainPackage:
+    for package in loop.packages():
+        if package.version == version:
+            return package
+    raise RegistryFailed("There is no such version.", cure="See `phenoloop releases list`.", version=version)
+
+
+def _summary(loop: Loop, package: ChainPackage) -> dict[str, Any]:
+    return {
+        "version": package.version,
+        "status": package.status,
+        "status_reason": package.status_reason,
+        "live": _is_live(loop, package),
+        "registered_at": package.registered_at.isoformat(),
+        "run": package.run,
+        "description": package.description,
+    }

@@ -1,0 +1,110 @@
+"""`retrain` and `runs`: what the loop learns from, and how far it is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from phenoloop.cli.loop import loop_of
+from phenoloop.cli.stack import DEFAULT_DATA_DIR, DataDir
+
+if TYPE_CHECKING:
+    from sync.loop import Loop
+    from sync.runs import Run
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+app = typer.Typer(no_args_is_help=True, help="Training runs.")
+
+
+def retrain(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Train on the annotations as they are now, whatever the policy says; a run that failed is tried again."""
+    run, is_new = loop_of(data_dir).retrain("asked for by hand", by_itself=False)
+    if is_new:
+        typer.echo(f"Run {run.name} starts on snapshot {run.snapshot}. Watch it with `phenoloop runs show {run.name}`.")
+    else:
+        typer.echo(f"Nothing new: run {run.name} has trained on these annotations with these parameters and this code.")
+
+
+@app.command("list")
+def list_runs(data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json: AsJson = False) -> None:
+    """Every run, oldest first."""
+    loop = loop_of(data_dir)
+    runs = [_summary(loop, run) for run in loop.runs.list()]
+    if as_json:
+        typer.echo(json.dumps(runs, indent=2))
+        return
+    table = Table("run", "asked for", "why", "snapshot", "photos", "status", "package")
+    for run in runs:
+        photos = ", ".join(f"{count} {split}" for split, count in run["photos"].items())
+        asked = f"{run['requested_at']:.19}".replace("T", " ")
+        table.add_row(run["name"], asked, run["reason"], run["snapshot"], photos, run["status"], run["package"] or "")
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Of the run; the newest if left out.")] = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """One run: what it was asked for, how far it is, what the evaluation says."""
+    from phenoloop.errors import RunMissing
+
+    loop = loop_of(data_dir)
+    runs = loop.runs.list()
+    if not name and not runs:
+        raise RunMissing("There was no run yet.", cure="Annotate, or start one with `phenoloop retrain`.")
+    run = loop.runs.get(name) if name else runs[-1]
+    execution, evaluation = loop.runs.execution(run), loop.runs.evaluation(run)
+    found = _summary(loop, run) | {
+        "parameters": run.parameters,
+        "live_release": run.live_release,
+        "execution": execution.arn if execution else None,
+        "steps": dict(execution.steps) if execution else {},
+        "failure_reason": execution.failure_reason if execution else "",
+        "evaluation": evaluation,
+    }
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        _print(found)
+
+
+def _summary(loop: Loop, run: Run) -> dict[str, Any]:
+    execution = loop.runs.execution(run)
+    return {
+        "name": run.name,
+        "requested_at": run.requested_at.isoformat(),
+        "reason": run.reason,
+        "snapshot": run.snapshot,
+        "photos": run.photos,
+        "status": execution.status if execution else "Requested",
+        "package": execution.package_arn if execution else None,
+    }
+
+
+def _print(run: dict[str, Any]) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    for name in ("name", "requested_at", "reason", "snapshot", "photos", "live_release", "status", "failure_reason"):
+        if run[name]:
+            console.print(f"{name.replace('_', ' '):<16}{run[name]}")
+    for step, status in run["steps"].items():
+        console.print(f"  {step:<18}{status}")
+    if evaluation := run["evaluation"]:
+        table = Table("", "live", "candidate")
+        for figure in ("box_ap50", "box_ap50_any_label", "mask_ap50", "mean_iou"):
+            values = [evaluation[chain].get(figure) for chain in ("live", "candidate")]
+            table.add_row(figure, *(("-" if value is None else f"{value:.3f}") for value in values))
+        console.print(table)
+        gain = evaluation["gain"]
+        console.print(
+            f"gain {gain['mean']:+.3f}, 95 % interval {gain['low']:+.3f} to {gain['high']:+.3f}, "
+            f"on {evaluation['test_photos']} test photos"
+        )
+    if run["package"]:
+        console.print(f"{'package':<16}{run['package']}")

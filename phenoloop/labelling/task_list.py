@@ -1,0 +1,44 @@
+"""Label Studio's list of tasks, as its Data Manager asks for it: filtered, by id, in pages."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from phenoloop.labelling.http import Http
+
+PAGE = 100
+
+Filter = dict[str, Any]
+
+
+def task_filter(column: str, operator: str, type_: str, value: Any) -> Filter:
+    """One condition; `type_` is `Number`, `Datetime`, `List`, ... and must fit the column."""
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": type_, "value": value}
+
+
+def listed_tasks(
+    http: Http, parameters: Mapping[str, Any], filters: Sequence[Filter], *, ids: Sequence[int] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The tasks that all `filters` let through, of `ids` only if given; by id, each once.
+
+    Every request asks for what follows the last id, never for a second page: what a filter lets through may change
+    between two requests, which would shift the pages.
+    """
+    for some in [None] if ids is None else [ids[at : at + PAGE] for at in range(0, len(ids), PAGE)]:
+        selected = {} if some is None else {"selectedItems": {"all": False, "included": list(some)}}
+        last, is_more = 0, True
+        while is_more:
+            following = [*filters, task_filter("id", "greater", "Number", last)] if last else filters
+            query = {**selected, "filters": {"conjunction": "and", "items": following}} if following else selected
+            # without `review` this list can make Label Studio ask the backend for predictions
+            shown = {"resolve_uri": "false", "review": "true", "query": json.dumps(query)}
+            answer = http.get("/api/tasks/", {**parameters, **shown, "page": 1, "page_size": PAGE})
+            tasks = answer["tasks"]
+            is_more = bool(tasks) and len(tasks) < int(answer["total"])
+            for values in tasks:
+                if int(values["id"]) > last:  # a task with two matching predictions is listed twice
+                    last = int(values["id"])
+                    yield values

@@ -1,0 +1,58 @@
+"""Wires the loop from settings: the same for the worker and for the command line."""
+
+import boto3
+from botocore.config import Config
+
+from phenoloop.chain.endpoints import Endpoints, sagemaker_runtime_client
+from phenoloop.chain.images import ImageStore
+from phenoloop.chain.releases import ReleaseStore
+from phenoloop.jobs import prelabel_queue
+from phenoloop.labelling.client import LabelStudio
+from phenoloop.settings import Settings
+from sync.loop import Loop
+from sync.open_tasks import OpenTasks
+from sync.release import Releaser
+from sync.runs import Runs
+from sync.snapshot import SnapshotStore
+from sync.worker import SyncWorker
+
+PATIENCE = Config(
+    connect_timeout=5, read_timeout=30, max_pool_connections=40, retries={"mode": "standard", "total_max_attempts": 5}
+)
+
+
+def build_loop(settings: Settings, *, patience: Config = PATIENCE) -> Loop:
+    """Clients and stores; nothing is asked of them yet."""
+    storage, training = settings.storage, settings.training
+    s3, sagemaker = boto3.client("s3", config=patience), boto3.client("sagemaker", config=patience)
+    images = ImageStore(s3, storage.image_buckets, settings.chain.max_image_bytes)
+    releases = ReleaseStore(s3, storage.bucket, storage.releases_prefix)
+    label_studio = LabelStudio(
+        settings.label_studio.url,
+        settings.label_studio.token.get_secret_value(),
+        timeout_s=settings.label_studio.timeout_s,
+        attempts=1,  # the worker looks again by itself
+    )
+    endpoints = Endpoints(
+        sagemaker_runtime_client(settings.chain), settings.chain.endpoint_slots, settings.chain.attempts
+    )
+    return Loop(
+        s3=s3,
+        sagemaker=sagemaker,
+        label_studio=label_studio,
+        snapshots=SnapshotStore(
+            s3, storage.bucket, storage.snapshots_prefix, annotations_prefix=storage.annotations_prefix, images=images
+        ),
+        runs=Runs(s3, sagemaker, storage, training),
+        releases=releases,
+        releaser=Releaser(s3, sagemaker, releases, images, endpoints, storage, training),
+        open_tasks=OpenTasks(
+            label_studio, prelabel_queue(settings.redis_url), storage.bucket, storage.annotations_prefix
+        ),
+        settings=settings,
+    )
+
+
+def build_worker(settings: Settings) -> SyncWorker:
+    sqs = boto3.client("sqs", config=PATIENCE)
+    return SyncWorker(sqs, settings.queue_url, build_loop(settings), settings.storage)

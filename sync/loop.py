@@ -1,0 +1,198 @@
+"""The loop's three concerns: corrections become a run, an approved package becomes the release, open tasks follow it.
+
+Each looks at what is there now and does the next thing, once; doing it again, late or twice at once changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from phenoloop.chain.release import Release
+from phenoloop.chain.releases import ReleaseStore
+from phenoloop.errors import EndpointRefused, NothingToLearn, RegistryFailed, ReleaseMissing, SmokeTestFailed
+from phenoloop.labelling.client import LabelStudio
+from phenoloop.settings import Settings
+from sync.annotations import annotation_id
+from sync.catalogue import Catalogue
+from sync.label_studio import Exports
+from sync.open_tasks import Behind, OpenTasks
+from sync.policy import Decision, Pending, decide
+from sync.registry import ChainPackage, approve, packages, reject
+from sync.release import Releaser, remove_failed
+from sync.runs import Run, Runs
+from sync.snapshot import SnapshotStore
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_sagemaker import SageMakerClient
+
+EXPORTS_EVERY_S = 300.0
+"""Between two comparisons with Label Studio's own list of annotations."""
+STARTING_S = 2.0
+"""Between two looks at endpoints that start, or at tasks that are being predicted."""
+
+
+class Loop:
+    """What one sync worker works with. The methods named like concerns return in how many seconds to look again."""
+
+    def __init__(
+        self,
+        *,
+        s3: S3Client,
+        sagemaker: SageMakerClient,
+        label_studio: LabelStudio,
+        snapshots: SnapshotStore,
+        runs: Runs,
+        releases: ReleaseStore,
+        releaser: Releaser,
+        open_tasks: OpenTasks,
+        settings: Settings,
+    ) -> None:
+        self._s3, self._sagemaker = s3, sagemaker
+        self.snapshots, self.runs, self.releases = snapshots, runs, releases
+        self.releaser, self.open_tasks, self.settings = releaser, open_tasks, settings
+        self._exports = Exports(label_studio, snapshots)
+        self._catalogue: Catalogue | None = None
+        self._list_again_s = 0.0
+        self._asked_for: Behind = {}
+        self._log = structlog.get_logger()
+
+    # Annotations -> run
+
+    def annotation_changed(self, key: str) -> None:
+        """Look at this one object. Raises TaskInvalid (it is no annotation), AnnotationMissing, StorageUnavailable."""
+        number, self._catalogue = annotation_id(key), self._known_catalogue().after(key)
+        self._log.info("annotation changed", annotation=number, is_there=key in self._catalogue.objects)
+
+    def annotations(self) -> float:
+        """List, compare, and request a run if the policy says so."""
+        if time.monotonic() >= self._list_again_s:
+            self._listed()
+            self._start_unstarted()
+        decision, pending = self.decision()
+        self._log.info("annotations looked at", changed=pending.count, due=decision.due, reason=decision.reason)
+        if decision.due:
+            self.retrain(decision.reason, by_itself=True)
+        sweep_s = max(self._list_again_s - time.monotonic(), 0.0)
+        return sweep_s if decision.wait_s is None else min(sweep_s, max(decision.wait_s, 0.1))
+
+    def decision(self) -> tuple[Decision, Pending]:
+        """What the policy says of the annotations as they are known."""
+        now = datetime.now(UTC)
+        pending = self._pending()
+        return decide(pending, self.runs.started_today(now), self.settings.retraining, now), pending
+
+    def retrain(self, reason: str, *, by_itself: bool) -> tuple[Run, bool]:
+        """Request the run of all annotations as they are now; whether it is new.
+
+        Raises ReleaseMissing (nothing to beat), NothingToLearn, SettingsInvalid, and what S3 and SageMaker raise.
+        """
+        snapshot = self.snapshots.build(self._listed())
+        if not snapshot.photos["train"] or not snapshot.regions:
+            raise NothingToLearn(
+                "There is nothing to learn from yet.",
+                cure="Annotate some photos; about six in ten of them are trained on.",
+                photos=sum(snapshot.photos.values()),
+            )
+        return self.runs.request(
+            snapshot, self.releases.live(), reason=reason, by_itself=by_itself, again=not by_itself
+        )
+
+    def _pending(self) -> Pending:
+        """Against the latest snapshot; if nobody ever trained on that (a worker died in between), all of it."""
+        latest = self.snapshots.latest()
+        trained = latest is not None and any(run.snapshot == latest.name for run in self.runs.list())
+        changes = self._known_catalogue().changes_since(self.snapshots.index(latest if trained else None))
+        return Pending(len(changes), changes.first_at, changes.last_at)
+
+    def _known_catalogue(self) -> Catalogue:
+        return self._catalogue or self._listed()
+
+    def _listed(self) -> Catalogue:
+        """All there is now."""
+        storage = self.settings.storage
+        catalogue = Catalogue.listed(self._s3, storage.bucket, storage.annotations_prefix, before=self._catalogue)
+        self._catalogue = catalogue
+        self._list_again_s = time.monotonic() + self.settings.retraining.sweep_every_s
+        return catalogue
+
+    def _start_unstarted(self) -> None:
+        """Runs asked for by a worker that died before it told SageMaker."""
+        for run in self.runs.list():
+            if self.runs.arn(run) is None:
+                try:
+                    self.runs.start(run)
+                except RegistryFailed as error:  # one that SageMaker will never take is in no other's way
+                    self._log.error("run can't be started", run=run.name, error=str(error))
+
+    # Package -> release
+
+    def release(self) -> float:
+        """Make the newest approved package live; one that fails is rejected, so that the one before stays."""
+        package = self.newest_approved()
+        if package is None:
+            return self.settings.retraining.sweep_every_s
+        try:
+            release = self.releaser.advance(package)
+        except (EndpointRefused, SmokeTestFailed) as error:
+            self._log.error("package can't be released", package=package.arn, error=str(error))
+            reject(self._sagemaker, package.arn, reason=str(error))
+            if isinstance(error, EndpointRefused):
+                remove_failed(self._sagemaker, package, error)
+            return STARTING_S
+        if release is None:
+            return STARTING_S
+        self.releaser.publish_manifest(release)
+        return self.settings.retraining.sweep_every_s
+
+    def approve(self, package: ChainPackage, reason: str) -> None:
+        """Raises RegistryFailed, SageMakerUnavailable."""
+        approve(self._sagemaker, package.arn, reason=reason)
+
+    def reject(self, package: ChainPackage, reason: str) -> None:
+        """Raises RegistryFailed, SageMakerUnavailable."""
+        reject(self._sagemaker, package.arn, reason=reason)
+
+    def packages(self) -> list[ChainPackage]:
+        """Newest first. Raises SageMakerUnavailable."""
+        try:
+            return packages(self._sagemaker, self.settings.training.package_group)
+        except RegistryFailed:  # no group yet: nothing was ever registered
+            return []
+
+    def newest_approved(self) -> ChainPackage | None:
+        """Which should be live. Raises SageMakerUnavailable."""
+        return next((package for package in self.packages() if package.approved), None)
+
+    # Release -> open tasks
+
+    def tasks(self) -> float:
+        """Have the open tasks predicted that are behind the live release."""
+        live, sweep_s = self.live(), self.settings.retraining.sweep_every_s
+        behind = self.open_tasks.behind(live.name) if live else {}
+        if not behind:
+            return sweep_s
+        if self.open_tasks.are_being_predicted():
+            return STARTING_S
+        failed, self._asked_for = behind == self._asked_for, behind  # what can't be predicted must not keep us busy
+        self.open_tasks.predict(behind)
+        return sweep_s if failed else STARTING_S
+
+    def live(self) -> Release | None:
+        """The pointer's release. Raises StorageUnavailable."""
+        try:
+            return self.releases.live()
+        except ReleaseMissing:
+            return None
+
+    # Label Studio's own list
+
+    def exports(self) -> float:
+        """Have Label Studio export again what it has and S3 lacks: it exports once, on save, without retry."""
+        for project in self.open_tasks.projects():
+            self._exports.compare(project.id, self._listed())
+        return EXPORTS_EVERY_S

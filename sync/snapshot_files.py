@@ -1,0 +1,167 @@
+"""A snapshot's files in S3, and what they hold.
+
+`NAME.json` names the shards, `latest.json` the latest snapshot and its index. Everything but `latest.json` is written
+once, under a name that its content gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from phenoloop.chain.s3_errors import s3_errors
+from phenoloop.errors import BucketMissing, SnapshotMissing, WriteConflict
+from sync.index import Index, decode_index, encode_index
+from sync.split import Split
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Snapshot(_Frozen):
+    """`NAME.json`."""
+
+    name: str
+    created_at: datetime
+    labels: tuple[str, ...]
+    photos: dict[Split, int]
+    regions: int
+    left_out: dict[str, int]
+    """Annotations that are not in it, by reason; of the latest snapshot as last counted."""
+    shards: dict[str, str]
+    """By the first two hex digits of its photos' hashes each shard's SHA-256; empty shards are not there."""
+    index: str
+    """SHA-256 of what it knew of each annotation object; of the latest snapshot what was last known."""
+    url: str = Field(exclude=True)
+
+
+class Pointer(_Frozen):
+    """`latest.json`. The same snapshot may get another index: a skipped annotation changes no shard."""
+
+    name: str
+    index: str
+    left_out: dict[str, int]
+    reading: int
+    """The way in which annotations were read; see `sync.snapshot.READING`."""
+    moved_at: datetime
+
+
+def snapshot_name(labels: Sequence[str], shards: Mapping[str, str]) -> str:
+    """By content alone: the same annotations always make the same name."""
+    content = json.dumps({"labels": list(labels), "shards": dict(shards)}, sort_keys=True)
+    return f"snapshot-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+class SnapshotFiles:
+    """Under `prefix` of one bucket. Reading raises SnapshotMissing (also if a file is garbled) and StorageUnavailable,
+    writing BucketMissing and StorageUnavailable.
+    """
+
+    def __init__(self, s3: S3Client, bucket: str, prefix: str) -> None:
+        self._s3, self._bucket, self._prefix = s3, bucket, prefix
+        self._last_index: tuple[str, Index] | None = None
+
+    def pointer(self) -> tuple[Pointer | None, str | None]:
+        """With its ETag; None and None if there never was a snapshot."""
+        try:
+            body, etag = self._read("latest.json")
+        except SnapshotMissing as error:
+            if error.facts.get("code") == "NoSuchKey":
+                return None, None
+            raise
+        try:
+            return Pointer.model_validate_json(body), etag
+        except ValidationError as error:
+            raise self._garbled("latest.json") from error
+
+    def move_pointer(self, snapshot: Snapshot, *, reading: int, etag: str | None) -> None:
+        """From the one with that ETag, None if there was none. Raises WriteConflict if another one is there by now."""
+        pointer = Pointer(
+            name=snapshot.name,
+            index=snapshot.index,
+            left_out=snapshot.left_out,
+            reading=reading,
+            moved_at=datetime.now(UTC),
+        )
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        self._write("latest.json", pointer.model_dump_json().encode(), "application/json", **condition)
+
+    def snapshot(self, name: str) -> Snapshot:
+        body, _ = self._read(f"{name}.json")
+        try:
+            return Snapshot.model_validate({**json.loads(body), "url": self.url(name)})
+        except (ValueError, TypeError) as error:
+            raise self._garbled(f"{name}.json") from error
+
+    def write_snapshot(self, snapshot: Snapshot) -> bool:
+        """Whether it is new."""
+        body = snapshot.model_dump_json(indent=2).encode()
+        return self._write_once(f"{snapshot.name}.json", body, "application/json")
+
+    def url(self, name: str) -> str:
+        return f"s3://{self._bucket}/{self._prefix}{name}.json"
+
+    def index(self, digest: str) -> Index:
+        last = self._last_index
+        if last is not None and last[0] == digest:
+            return last[1]
+        body, _ = self._read(f"indexes/{digest}.jsonl.gz")
+        try:
+            index = decode_index(body)
+        except (ValueError, OSError, EOFError) as error:
+            raise self._garbled(f"indexes/{digest}.jsonl.gz") from error
+        self._last_index = digest, index
+        return index
+
+    def write_index(self, index: Index) -> str:
+        """Its SHA-256."""
+        digest, body = encode_index(index)
+        self._write_once(f"indexes/{digest}.jsonl.gz", body, "application/gzip")
+        self._last_index = digest, index
+        return digest
+
+    def shard(self, digest: str) -> bytes:
+        """Gzip of JSON lines."""
+        return self._read(f"shards/{digest}.jsonl.gz")[0]
+
+    def write_shard(self, body: bytes) -> str:
+        """Its SHA-256."""
+        digest = hashlib.sha256(body).hexdigest()
+        self._write_once(f"shards/{digest}.jsonl.gz", body, "application/gzip")
+        return digest
+
+    def _read(self, name: str) -> tuple[bytes, str]:
+        with s3_errors(SnapshotMissing, key=self._prefix + name):
+            reply = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name)
+            return reply["Body"].read(), reply["ETag"]
+
+    def _write_once(self, name: str, body: bytes, content_type: str) -> bool:
+        """Whether it is new; what is there already is the same."""
+        try:
+            self._write(name, body, content_type, IfNoneMatch="*")
+        except WriteConflict:
+            return False
+        return True
+
+    def _write(self, name: str, body: bytes, content_type: str, **condition: str) -> None:
+        with s3_errors(BucketMissing, key=self._prefix + name):
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=self._prefix + name,
+                Body=body,
+                ContentType=content_type,
+                **condition,  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
+            )
+
+    def _garbled(self, name: str) -> SnapshotMissing:
+        cure = "Restore it; without latest.json the next snapshot is made from scratch."
+        return SnapshotMissing("A snapshot's file can't be read.", cure=cure, key=self._prefix + name)

@@ -1,0 +1,175 @@
+"""Corrections become one run and an approved package one release, by however many workers and restarts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from moto import mock_aws
+from pydantic import SecretStr
+
+from phenoloop.errors import NothingToLearn
+from phenoloop.labelling.client import LabelStudio
+from phenoloop.settings import (
+    BackendSettings,
+    LabelStudioSettings,
+    RetrainingSettings,
+    Settings,
+    StorageSettings,
+    TrainingSettings,
+)
+from sync.loop import Loop
+from sync.open_tasks import OpenTasks
+from sync.registry import chain_package
+from sync.runs import Runs
+from sync.snapshot import SnapshotStore
+from tests.contract.chain_aws import BUCKET, GROUP, IMAGE, ROLE, Aws
+from tests.unit.annotation_objects import Annotated, box
+from tests.unit.backend_fakes import FakeQueue
+
+STORAGE = StorageSettings(bucket=BUCKET)
+TRAINING = TrainingSettings(package_group=GROUP, role_arn=ROLE, training_image=f"{IMAGE}-training", serving_image=IMAGE)
+RETRAINING = RetrainingSettings(minimum_changes=3, quiet_s=0, sweep_every_s=60)
+
+
+class NoProjects:
+    """A Label Studio that nobody works in."""
+
+    def projects(self) -> list[Any]:
+        return []
+
+
+class Around:
+    """A bucket with annotations, a registry with a live chain, and any number of workers' loops."""
+
+    def __init__(self, folder: Path) -> None:
+        self.aws = Aws(folder)
+        self.annotated = Annotated(self.aws.s3, BUCKET)
+        self.first = self.aws.register(self.aws.upload())
+        self.aws.deploy(self.first)
+
+    def loop(self, **retraining: Any) -> Loop:
+        aws, label_studio = self.aws, cast("LabelStudio", NoProjects())
+        settings = Settings(
+            storage=STORAGE,
+            training=TRAINING,
+            retraining=RETRAINING.model_copy(update=retraining),
+            label_studio=LabelStudioSettings(url="http://label-studio", token=SecretStr("token")),
+            backend=BackendSettings(password=SecretStr("password")),
+            queue_url="",
+        )
+        return Loop(
+            s3=aws.s3,
+            sagemaker=aws.sagemaker,
+            label_studio=label_studio,
+            snapshots=SnapshotStore(aws.s3, BUCKET, images=self.annotated.images()),
+            runs=Runs(aws.s3, aws.sagemaker, STORAGE, TRAINING),
+            releases=aws.store,
+            releaser=aws.releaser,
+            open_tasks=OpenTasks(label_studio, cast("Any", FakeQueue()), BUCKET, "annotations/"),
+            settings=settings,
+        )
+
+    def annotate(self, *numbers: int) -> None:
+        for number in numbers:
+            self.annotated.save(number)
+
+    def executions(self) -> int:
+        known = self.aws.sagemaker.list_pipelines()["PipelineSummaries"]
+        if not known:
+            return 0
+        return len(self.aws.sagemaker.list_pipeline_executions(PipelineName="phenoloop")["PipelineExecutionSummaries"])
+
+
+@pytest.fixture
+def around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Around]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        yield Around(tmp_path)
+
+
+def test_enough_annotations_start_one_run(around: Around) -> None:
+    around.annotate(1, 2)
+    loop = around.loop()
+    loop.annotations()
+    assert around.executions() == 0
+    around.annotate(3)
+    loop.annotation_changed("annotations/3")
+    loop.annotations()
+    loop.annotations()
+    assert around.executions() == 1
+
+
+def test_two_workers_and_a_restart_never_make_two_runs_of_one_thing(around: Around) -> None:
+    around.annotate(1, 2, 3)
+    for loop in (around.loop(), around.loop()):
+        loop.annotations()
+    around.loop().annotations()
+    assert around.executions() == 1
+
+
+def test_only_what_changed_since_the_last_run_counts(around: Around) -> None:
+    around.annotate(1, 2, 3)
+    around.loop().annotations()
+    around.annotated.save(1, result=[box("potato")])
+    around.annotated.delete(2)
+    decision, pending = around.loop().decision()
+    assert (pending.count, decision.due) == (2, False)
+
+
+def test_an_annotation_whose_event_was_lost_is_found_by_the_sweep(around: Around) -> None:
+    loop = around.loop(sweep_every_s=0.001)
+    loop.annotations()
+    around.annotate(1, 2, 3)
+    loop.annotations()
+    assert around.executions() == 1
+
+
+def test_a_worker_that_died_after_its_snapshot_is_made_up_for(around: Around) -> None:
+    around.annotate(1, 2, 3)
+    around.annotated.build()
+    around.loop().annotations()
+    assert around.executions() == 1
+
+
+def test_a_person_need_not_wait_for_the_policy(around: Around) -> None:
+    around.annotate(2, 3)
+    run, is_new = around.loop().retrain("asked for", by_itself=False)
+    assert (is_new, run.by_itself, around.executions()) == (True, False, 1)
+
+
+def test_without_a_training_photo_there_is_nothing_to_learn(around: Around) -> None:
+    with pytest.raises(NothingToLearn):
+        around.loop().retrain("asked for", by_itself=False)
+
+
+def test_the_newest_approved_package_goes_live(around: Around) -> None:
+    better = around.aws.register(around.aws.upload(segmenter=b"better"))
+    around.loop().release()
+    assert around.aws.store.live().package_arn == better
+
+
+def test_a_package_that_waits_for_approval_changes_nothing(around: Around) -> None:
+    around.aws.register(around.aws.upload(segmenter=b"better"), approved=False)
+    around.loop().release()
+    assert around.aws.store.live().package_arn == around.first
+
+
+def test_a_package_that_fails_its_smoke_test_is_rejected_and_the_live_one_stays(around: Around) -> None:
+    better = around.aws.register(around.aws.upload(segmenter=b"better"))
+    around.aws.models.broken = True
+    loop = around.loop()
+    loop.release()
+    described = around.aws.sagemaker.describe_model_package(ModelPackageName=better)
+    assert described["ModelApprovalStatus"] == "Rejected"
+    assert "fails on a photo" in described["ApprovalDescription"]
+    assert around.aws.store.live().package_arn == around.first
+
+
+def test_looking_again_releases_nothing_twice(around: Around) -> None:
+    loop, pointer = around.loop(), around.aws.store.pointer()
+    loop.release()
+    around.loop().release()
+    assert around.aws.store.pointer() == pointer
+    assert chain_package(around.aws.sagemaker, around.first).approved

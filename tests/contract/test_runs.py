@@ -1,0 +1,126 @@
+"""A run is asked for once, started once, and found again whatever happened in between."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from phenoloop.errors import RunMissing, SettingsInvalid
+from phenoloop.settings import StorageSettings, TrainingSettings
+from sync.runs import Runs
+from sync.snapshot import Snapshot
+from tests.unit.fake_models import release
+
+BUCKET = "phenoloop"
+REGISTRY = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
+TRAINING = TrainingSettings(
+    role_arn="arn:aws:iam::000000000000:role/phenoloop-sagemaker",
+    training_image=f"{REGISTRY}/phenoloop-training:0123456789ab",
+    serving_image=f"{REGISTRY}/phenoloop-serving:1",
+)
+LIVE = release()
+
+
+def snapshot(name: str = "snapshot-1") -> Snapshot:
+    return Snapshot(
+        name=name,
+        created_at=datetime.now(UTC),
+        labels=("carrot",),
+        photos={"train": 12, "validation": 3, "test": 5},
+        regions=80,
+        left_out={},
+        shards={},
+        index="",
+        url=f"s3://{BUCKET}/snapshots/{name}.json",
+    )
+
+
+class Aws:
+    def __init__(self) -> None:
+        self.s3: Any = boto3.client("s3", region_name="us-east-1")
+        self.sagemaker: Any = boto3.client("sagemaker", region_name="us-east-1")
+        self.s3.create_bucket(Bucket=BUCKET)
+
+    def runs(self, **changes: Any) -> Runs:
+        training = TRAINING.model_copy(update=changes)
+        return Runs(self.s3, self.sagemaker, StorageSettings(bucket=BUCKET), training)
+
+    def executions(self) -> int:
+        return len(self.sagemaker.list_pipeline_executions(PipelineName="phenoloop")["PipelineExecutionSummaries"])
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        yield Aws()
+
+
+def asked(runs: Runs, name: str = "snapshot-1", *, again: bool = False) -> tuple[str, bool]:
+    run, is_new = runs.request(snapshot(name), LIVE, reason="a test", by_itself=not again, again=again)
+    return run.name, is_new
+
+
+def test_the_same_snapshot_parameters_and_code_never_train_twice(aws: Aws) -> None:
+    first, is_new = asked(aws.runs())
+    assert is_new
+    assert asked(aws.runs()) == (first, False)
+    assert aws.executions() == 1
+
+
+def test_other_annotations_parameters_or_code_are_another_run(aws: Aws) -> None:
+    names = {
+        asked(aws.runs())[0],
+        asked(aws.runs(), "snapshot-2")[0],
+        asked(aws.runs(parameters={"Seed": 2}))[0],
+        asked(aws.runs(training_image=TRAINING.training_image.replace("0123", "4567")))[0],
+    }
+    assert len(names) == 4
+    assert aws.executions() == 4
+
+
+def test_a_parameter_that_says_what_the_default_says_is_the_same_run(aws: Aws) -> None:
+    assert asked(aws.runs())[0] == asked(aws.runs(parameters={"Seed": 1}))[0]
+
+
+def test_a_run_that_was_asked_for_but_not_started_is_started_later(aws: Aws) -> None:
+    runs = aws.runs()
+    name, _ = asked(runs)
+    aws.s3.delete_object(Bucket=BUCKET, Key=f"runs/{name}/execution.json")  # as if the worker had died before
+    assert runs.arn(runs.get(name)) is None
+    runs.start(runs.get(name))
+    assert runs.arn(runs.get(name))
+
+
+def test_a_run_that_did_not_fail_is_not_repeated_on_demand(aws: Aws) -> None:
+    name, _ = asked(aws.runs())
+    assert asked(aws.runs(), again=True) == (name, False)
+
+
+def test_the_days_runs_count_only_those_that_started_by_themselves(aws: Aws) -> None:
+    asked(aws.runs())
+    asked(aws.runs(), "snapshot-2", again=True)
+    assert aws.runs().started_today(datetime.now(UTC)) == 1
+
+
+def test_the_execution_is_told_what_to_learn_from_and_what_to_beat(aws: Aws) -> None:
+    runs = aws.runs()
+    run = runs.get(asked(runs)[0])
+    assert run.parameters["SnapshotUrl"] == "s3://phenoloop/snapshots/snapshot-1.json"
+    assert run.parameters["LiveDetectorUrl"] == LIVE.detector.model_data_url
+    manifest_key = str(run.parameters["LiveManifestUrl"]).removeprefix(f"s3://{BUCKET}/")
+    assert aws.s3.get_object(Bucket=BUCKET, Key=manifest_key)
+
+
+def test_without_its_images_training_is_refused_by_the_settings_name(aws: Aws) -> None:
+    with pytest.raises(SettingsInvalid, match="TRAINING_IMAGE"):
+        asked(aws.runs(training_image=""))
+
+
+def test_an_unknown_run_is_a_clear_error(aws: Aws) -> None:
+    with pytest.raises(RunMissing):
+        aws.runs().get("nothing")

@@ -1,0 +1,42 @@
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sync.threads import in_threads
+
+
+def test_answers_come_in_the_order_of_the_items() -> None:
+    def slow_if_even(number: int) -> int:
+        time.sleep(0.002 * (number % 2 == 0))
+        return -number
+
+    assert list(in_threads(slow_if_even, range(50), threads=8)) == [-number for number in range(50)]
+
+
+def test_no_more_is_asked_than_is_soon_taken() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    answers = in_threads(lambda number: number, items(), threads=4)
+    next(answers)
+
+    assert len(taken) == 8
+    answers.close()  # type: ignore[attr-defined]
+
+
+def test_an_error_is_raised_and_ends_it() -> None:
+    asked = threading.Semaphore(0)
+
+    def failing(number: int) -> int:
+        asked.release()
+        return 1 // (number - 3)
+
+    with pytest.raises(ZeroDivisionError):
+        list(in_threads(failing, range(10_000), threads=2))
+    assert asked._value < 20

@@ -1,0 +1,42 @@
+import pytest
+
+from training.failure import TrainingFailed
+from training.hyperparameters import read_hyperparameters
+
+
+def test_what_is_not_said_has_a_default() -> None:
+    settings = read_hyperparameters({"stage": "detector"})
+    assert (settings.encoder, settings.encoder_weights) == ("tf_efficientnet_lite0", "package")
+
+
+def test_values_come_as_strings() -> None:
+    settings = read_hyperparameters(
+        {"stage": "segmenter", "epochs": "3", "time_limit_s": "90", "learning_rate": "1e-3"}
+    )
+    assert (settings.epochs, settings.time_limit_s, settings.learning_rate) == (3, 90.0, 0.001)
+
+
+def test_strings_may_come_as_json() -> None:
+    assert read_hyperparameters({"stage": '"detector"'}).stage == "detector"
+
+
+def test_sagemakers_own_are_left_alone() -> None:
+    assert read_hyperparameters({"stage": "detector", "sagemaker_program": "x"}).stage == "detector"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "stage"),
+        ({"stage": "explainer"}, "explainer"),
+        ({"stage": "detector", "epoch": "3"}, "epoch"),
+        ({"stage": "detector", "epochs": "many"}, "many"),
+        ({"stage": "detector", "epochs": "0"}, "epochs"),
+        ({"stage": "detector", "time_limit_s": "-1"}, "time_limit_s"),
+        ({"stage": "detector", "time_limit_s": "nan"}, "time_limit_s"),
+        ({"stage": "detector", "side_px": "100"}, "side_px"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_name(values: dict[str, str], said: str) -> None:
+    with pytest.raises(TrainingFailed, match=said):
+        read_hyperparameters(values)

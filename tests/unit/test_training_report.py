@@ -1,0 +1,103 @@
+"""Chains on painted photos, and what the report says of them."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loc360.wire import Box
+from tests.unit.fake_models import Painted, detect, manifest, segment
+from tests.unit.training_archives import put_test_photos
+from training.chain_run import Chain, run_chain
+from training.dataset import read_photos
+from training.errors import CallRefused, JobFailed
+from training.job import ProcessingFolders
+from training.report import evaluation
+
+PHOTOS = (
+    [Painted("carrot", Box(20, 30, 140, 90)), Painted("tomato", Box(200, 100, 290, 190), ellipse=True)],
+    [Painted("cucumber", Box(50, 60, 260, 120))],
+    [Painted("tomato", Box(10, 10, 90, 90), ellipse=True), Painted("carrot", Box(120, 200, 300, 250))],
+)
+Model = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class InProcess:
+    invoke: Model
+
+
+def report(
+    tmp_path: Path, detector: Model = detect, segmenter: Model = segment, photos: Sequence[Sequence[Painted]] = PHOTOS
+) -> dict[str, Any]:
+    """Of a candidate with these models against a live chain that finds everything; as it would be read again."""
+    folders = ProcessingFolders(tmp_path)
+    put_test_photos(folders, *photos)
+    labelled = read_photos(folders.input("test"))
+    candidate = Chain("candidate", manifest(), InProcess(detector), InProcess(segmenter))
+    live = Chain("live", manifest(), InProcess(detect), InProcess(segment))
+    runs = [run_chain(chain, labelled, folders.input("test")) for chain in (candidate, live)]
+    return dict(json.loads(json.dumps(evaluation(labelled, *runs, {"detector": "s3://a", "segmenter": "s3://b"}))))
+
+
+def wrong_labels(body: str) -> str:
+    return detect(body).replace('"carrot"', '"tomato"')
+
+
+def no_cucumbers(body: str) -> str:
+    if "cucumber" in (reply := detect(body)):
+        raise CallRefused("No cucumbers, please.")
+    return reply
+
+
+def test_a_chain_that_finds_everything_scores_one(tmp_path: Path) -> None:
+    candidate = report(tmp_path)["candidate"]
+    assert candidate["quality"] == candidate["box_ap50"] == candidate["mask_ap50"] == 1
+    assert candidate["mean_iou"] > 0.95
+    assert candidate["length_median_error_mm"] < 1
+    assert (candidate["objects"], candidate["missed"], candidate["extra"], candidate["wrong_label"]) == (5, 0, 0, 0)
+
+
+def test_a_worse_candidate_loses(tmp_path: Path) -> None:
+    said = report(tmp_path, wrong_labels)
+    assert said["gain"]["mean"] == pytest.approx(said["quality"]["candidate"] - 1, abs=1e-4)
+    assert said["gain"]["low"] < said["gain"]["mean"] < 0
+    assert said["candidate"]["box_ap50_by_label"]["carrot"] == 0
+    assert said["candidate"]["box_ap50_any_label"] == 1
+    assert [photo["candidate"]["wrong_label"] for photo in said["photos"]] == [1, 0, 1]
+
+
+def test_a_photo_on_which_a_chain_fails_counts_as_nothing_found_and_is_named(tmp_path: Path) -> None:
+    said = report(tmp_path, no_cucumbers)
+    assert said["candidate"]["failed_photos"] == 1
+    assert said["photos"][1]["candidate"]["failure"] == "No cucumbers, please."
+    assert said["photos"][1]["candidate"]["missed"] == 1
+    assert said["quality"]["candidate"] == pytest.approx(2 / 3, abs=1e-4)
+    assert "failure" not in said["photos"][1]["live"]
+
+
+def test_a_chain_that_fails_on_every_photo_ends_the_job(tmp_path: Path) -> None:
+    with pytest.raises(JobFailed, match=r"The candidate chain fails on every test photo\. .*release"):
+        report(tmp_path, lambda body: "{}")
+
+
+def test_photos_with_nothing_on_them_can_not_tell(tmp_path: Path) -> None:
+    said = report(tmp_path, photos=[[], []])
+    assert (said["test_photos"], said["test_regions"], said["gain"]["low"]) == (2, 0, -1)
+    assert said["quality"] == {"candidate": 0, "live": 0}
+
+
+@pytest.mark.parametrize("photos", [PHOTOS, [[]], []])
+def test_every_number_is_finite_and_none_is_missing(tmp_path: Path, photos: Sequence[Sequence[Painted]]) -> None:
+    assert all(math.isfinite(number) for number in numbers(report(tmp_path, wrong_labels, photos=photos)))
+
+
+def numbers(value: Any) -> list[float]:
+    if isinstance(value, dict | list):
+        return [number for item in (value.values() if isinstance(value, dict) else value) for number in numbers(item)]
+    assert value is not None
+    return [value] if isinstance(value, int | float) else []

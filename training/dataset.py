@@ -1,0 +1,115 @@
+"""The prepared folders that training and evaluation read: photos, and `photos.jsonl` with what is on each.
+
+One line a photo: {"file", "photo", "width_px", "height_px", "mm_per_px", "objects": [{"label", "box_px", "mask",
+"origin_px"}]}. `file` lies in the folder, `photo` says where it came from. All coordinates are pixels of the
+EXIF-upright photo at the size that `width_px` x `height_px` say.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from loc360.errors import ReplyInvalid
+from loc360.frames import View, clipped, whole
+from loc360.wire import Box, mask_base64, mask_from_base64
+from training.errors import DatasetInvalid
+from training.masks import PlacedMask, drawn, trimmed
+
+INDEX = "photos.jsonl"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledObject:
+    label: str | None
+    box_px: Box
+    mask: PlacedMask | None
+    """Cut to its content."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledPhoto:
+    file: str
+    source: str
+    """The S3 url it came from."""
+    width_px: int
+    height_px: int
+    mm_per_px: float | None
+    objects: tuple[LabelledObject, ...]
+
+
+def write_photos(folder: Path, photos: Iterable[LabelledPhoto]) -> None:
+    """Write `photos.jsonl`; the photos' own files are there already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / INDEX).write_text("".join(json.dumps(_line(photo)) + "\n" for photo in photos))
+
+
+def read_photos(folder: Path) -> tuple[LabelledPhoto, ...]:
+    """What `write_photos` wrote. Raises DatasetInvalid, also if a photo's file is missing."""
+    try:
+        lines = (folder / INDEX).read_text().splitlines()
+        photos = tuple(_photo(json.loads(line)) for line in lines)
+    except (OSError, ValueError, KeyError, TypeError, ReplyInvalid) as error:
+        raise DatasetInvalid(f"{folder.name}/{INDEX} can't be read: {error!r}.") from error
+    if missing := [photo.file for photo in photos if not (folder / photo.file).is_file()]:
+        raise DatasetInvalid(f"{folder.name} lacks {len(missing)} of its photos, such as {missing[0]}.")
+    return photos
+
+
+def scaled(photo: LabelledPhoto, width_px: int, height_px: int) -> LabelledPhoto:
+    """The photo's truth at another size of the photo; objects of which less than a pixel is left are gone."""
+    view = View(whole(photo.width_px, photo.height_px), width_px, height_px)
+    objects = (_in_view(thing, view) for thing in photo.objects)
+    return replace(
+        photo,
+        width_px=width_px,
+        height_px=height_px,
+        mm_per_px=None if photo.mm_per_px is None else photo.mm_per_px * view.scale_x,
+        objects=tuple(thing for thing in objects if thing is not None),
+    )
+
+
+def _in_view(thing: LabelledObject, view: View) -> LabelledObject | None:
+    """Clipped to the photo, box and mask."""
+    box = clipped(view.box_in_view(thing.box_px), whole(view.width_px, view.height_px))
+    if box is None:
+        return None
+    mask = thing.mask and drawn(thing.mask.mask, view.box_in_view(thing.mask.box_px), view.width_px, view.height_px)
+    return replace(thing, box_px=box, mask=mask and trimmed(mask))
+
+
+def _line(photo: LabelledPhoto) -> dict[str, Any]:
+    return {
+        "file": photo.file,
+        "photo": photo.source,
+        "width_px": photo.width_px,
+        "height_px": photo.height_px,
+        "mm_per_px": photo.mm_per_px,
+        "objects": [
+            {
+                "label": thing.label,
+                "box_px": [round(edge, 3) for edge in thing.box_px],
+                "mask": thing.mask and mask_base64(thing.mask.mask),
+                "origin_px": list(thing.mask.origin_px) if thing.mask else [int(thing.box_px.x0), int(thing.box_px.y0)],
+            }
+            for thing in photo.objects
+        ],
+    }
+
+
+def _photo(line: dict[str, Any]) -> LabelledPhoto:
+    return LabelledPhoto(
+        file=str(line["file"]),
+        source=str(line["photo"]),
+        width_px=int(line["width_px"]),
+        height_px=int(line["height_px"]),
+        mm_per_px=None if line["mm_per_px"] is None else float(line["mm_per_px"]),
+        objects=tuple(_object(item) for item in line["objects"]),
+    )
+
+
+def _object(item: dict[str, Any]) -> LabelledObject:
+    x, y = item["origin_px"]
+    mask = None if item["mask"] is None else PlacedMask(mask_from_base64(item["mask"]), (int(x), int(y)))
+    return LabelledObject(item["label"], Box(*map(float, item["box_px"])), mask)

@@ -1,0 +1,78 @@
+"""The figures that tell how good a chain is, over many photos at once and for many weightings of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.comparison import ANY_LABEL, Comparison
+from training.masks import Array
+from training.precision import Tally, average_precision, of_photos
+
+_EMPTY = Tally(np.zeros(0), np.zeros(0, np.bool_), 0)
+
+
+def figures(photos: Sequence[Comparison], weights: Array) -> dict[str, Array]:
+    """Figure -> (samples,), NaN where a sample can't tell. `weights` (samples, photos): how often each is in each."""
+    boxes, masks = [photo.boxes for photo in photos], [photo.masks for photo in photos]
+    box_ap, mask_ap = (_mean_precision(kind, weights) for kind in (boxes, masks))
+    lengths, widths = [photo.length_errors_mm for photo in photos], [photo.width_errors_mm for photo in photos]
+    return {
+        "quality": (box_ap + mask_ap) / 2 if _objects(masks, ANY_LABEL) else box_ap,
+        "box_ap50": box_ap,
+        "box_ap50_any_label": _precision(boxes, ANY_LABEL, weights),
+        "mask_ap50": mask_ap,
+        "mask_ap50_any_label": _precision(masks, ANY_LABEL, weights),
+        "mean_iou": _mean([photo.overlaps for photo in photos], weights),
+        "length_median_error_mm": _median(lengths, weights),
+        "length_mean_error_mm": _mean([np.abs(errors) for errors in lengths], weights),
+        "width_median_error_mm": _median(widths, weights),
+        "width_mean_error_mm": _mean([np.abs(errors) for errors in widths], weights),
+    }
+
+
+def _precision(photos: Sequence[dict[str | None, Tally]], label: str | None, weights: Array) -> Array:
+    return average_precision([tallies.get(label, _EMPTY) for tallies in photos], weights)
+
+
+def _mean_precision(photos: Sequence[dict[str | None, Tally]], weights: Array) -> Array:
+    """Mean over the labels that each sample holds; regardless of labels if no object has one."""
+    labels: Sequence[str | None] = _labels(photos) or [ANY_LABEL]
+    by_label = np.stack([_precision(photos, label, weights) for label in labels])
+    known = np.isfinite(by_label)
+    return _ratio(np.where(known, by_label, 0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+
+
+def precision_by_label(photos: Sequence[dict[str | None, Tally]], once: Array) -> dict[str, float]:
+    return {label: float(_precision(photos, label, once)[0]) for label in _labels(photos)}
+
+
+def _labels(photos: Sequence[dict[str | None, Tally]]) -> list[str]:
+    """Those that a true object has."""
+    named = {label for tallies in photos for label in tallies if label is not None}
+    return sorted(label for label in named if _objects(photos, label))
+
+
+def _objects(photos: Sequence[dict[str | None, Tally]], label: str | None) -> int:
+    return sum(tallies.get(label, _EMPTY).objects for tallies in photos)
+
+
+def _mean(values: Sequence[Array], weights: Array) -> Array:
+    """Of all photos' values."""
+    sums, counts = ([measure(item) for item in values] for measure in (np.sum, len))
+    return _ratio(weights @ np.array(sums, np.float64), weights @ np.array(counts, np.float64))
+
+
+def _median(errors: Sequence[Array], weights: Array) -> Array:
+    """Of all photos' absolute errors; of an even number the mean of the middle two."""
+    photo, values = of_photos([np.abs(item) for item in errors])
+    if not values.size:
+        return np.full(len(weights), np.nan)
+    order = np.argsort(values)
+    upto = np.cumsum(weights[:, photo[order]], axis=1)
+    half = upto[:, -1:] / 2
+    lower, upper = (upto >= half).argmax(axis=1), (upto > half).argmax(axis=1)
+    return np.where(half[:, 0] > 0, values[order][[lower, upper]].mean(axis=0), np.nan)
+
+
+def _ratio(over: Array, under: Array) -> Array:
+    return np.divide(over, under, out=np.full_like(under, np.nan), where=under > 0)
