@@ -5,12 +5,12 @@ import sys
 import time
 from pathlib import Path
 
-from training.train import train
-
 
 def main() -> None:
     """Environment: `SAGEMAKER_BASE_DIR` (/opt/ml), `TRAINING_JOB_NAME`. torch's own `OMP_NUM_THREADS` is heeded."""
     started_s = time.monotonic()
+    from training.train import train  # torch takes seconds to load, and they count
+
     if sys.argv[1:] != ["train"]:
         sys.exit("Usage: python -m training train")
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))

@@ -1,6 +1,6 @@
-"""`model.tar.gz` as SageMaker wants it: the model, what to know of it, and the code that serves it.
+"""The files that SageMaker serves a model from: the model, what to know of it, and the code that serves it.
 
-The same content gives the same bytes, so a hash of the archive names what an endpoint serves.
+The same content gives the same bytes, so a hash of an archive of them names what an endpoint serves.
 """
 
 import gzip
@@ -19,25 +19,37 @@ CODE = ("serving/inference.py", "loc360/wire.py", "loc360/errors.py")
 
 
 def write_archive(file: Path, module: torch.jit.ScriptModule, about: dict[str, Any]) -> None:
-    """Write `model.pt`, `model.json` (`about`, with the model's sha256) and `code/` into the gzipped tar `file`."""
-    model = _stable_zip(module)
-    described = about | {"sha256": hashlib.sha256(model).hexdigest()}
-    members = {
-        "model.pt": model,
-        "model.json": json.dumps(described, indent=2, sort_keys=True).encode(),
-        "code/loc360/__init__.py": b"",
-        **{f"code/{name.removeprefix('serving/')}": (REPOSITORY / name).read_bytes() for name in CODE},
-    }
+    """Write the `served_files` as gzipped tar `file`, which is what SageMaker makes of a training's model folder."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with (
         file.open("wb") as raw,
         gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as tar,
     ):
-        for name, content in sorted(members.items()):
+        for name, content in sorted(served_files(module, about).items()):
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644
             tar.addfile(entry, io.BytesIO(content))
+
+
+def write_model(folder: Path, module: torch.jit.ScriptModule, about: dict[str, Any]) -> None:
+    """Write the `served_files` into a training's model folder."""
+    for name, content in served_files(module, about).items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def served_files(module: torch.jit.ScriptModule, about: dict[str, Any]) -> dict[str, bytes]:
+    """`model.pt`, `model.json` (`about`, with the model's sha256) and `code/`."""
+    model = _stable_zip(module)
+    described = about | {"sha256": hashlib.sha256(model).hexdigest()}
+    return {
+        "model.pt": model,
+        "model.json": json.dumps(described, indent=2, sort_keys=True).encode(),
+        "code/loc360/__init__.py": b"",
+        **{f"code/{name.removeprefix('serving/')}": (REPOSITORY / name).read_bytes() for name in CODE},
+    }
 
 
 def _stable_zip(module: torch.jit.ScriptModule) -> bytes:

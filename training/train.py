@@ -6,6 +6,7 @@ Contract: AWS, "How Amazon SageMaker AI Provides Training Information" and "... 
 
 import json
 import random
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -18,15 +19,15 @@ import torch
 from training.archive import write_model
 from training.course import Deadline, Stop
 from training.detector.stage import trained_detector
-from training.failure import TrainingFailed
+from training.errors import JobFailed
 from training.hyperparameters import Hyperparameters, read_hyperparameters
 from training.photos import TruePhoto, labels_of, read_photos
 from training.segmenter.stage import has_masks, trained_segmenter
 
 SIDE_LIMITS_PX = {"detector": 1024, "segmenter": 384}
 """Long side of what each is sent: larger images cost time and gain nothing."""
-_FINISHING_S = 15.0
-"""Kept of the time for the model's export."""
+_LEAST_FINISHING_S, _FINISHING_SHARE = 10.0, 1.5
+"""Kept of the time for the model's export: that often as long as loading took, which tells how busy the machine is."""
 
 
 def train(base: Path, *, job: str, started_s: float) -> int:
@@ -35,7 +36,7 @@ def train(base: Path, *, job: str, started_s: float) -> int:
     try:
         settings = read_hyperparameters(json.loads((base / "input/config/hyperparameters.json").read_text()))
         _train(base, settings, settings.version or job or "trained", started_s, stop)
-    except TrainingFailed as failure:
+    except JobFailed as failure:
         return _failed(base, str(failure))
     except Exception:  # noqa: BLE001  # whatever it is, SageMaker reads it from the file
         return _failed(base, traceback.format_exc())
@@ -45,9 +46,7 @@ def train(base: Path, *, job: str, started_s: float) -> int:
 def _train(base: Path, settings: Hyperparameters, version: str, started_s: float, stop: Stop) -> None:
     photos = {channel: read_photos(base / "input/data" / channel) for channel in ("train", "validation")}
     if not any(photo.objects for photo in photos["train"]):
-        raise TrainingFailed(
-            "The training photos hold no object: there is nothing to learn. Annotate some and run again."
-        )
+        raise JobFailed("The training photos hold no object: there is nothing to learn. Annotate some and run again.")
     model = base / "model"
     model.mkdir(parents=True, exist_ok=True)
     if settings.stage == "segmenter" and not has_masks(photos["train"]):
@@ -58,7 +57,7 @@ def _train(base: Path, settings: Hyperparameters, version: str, started_s: float
     module = _trained(photos["train"], photos["validation"], _placed(settings, base), started_s, stop)
     about = {
         "role": settings.stage,
-        "labels": list(labels_of(photos["train"])),
+        "labels": list(labels_of(photos["train"])) or ["object"],
         "version": version,
         "side_limit_px": SIDE_LIMITS_PX[settings.stage],
         "hyperparameters": asdict(settings),
@@ -71,7 +70,8 @@ def _trained(
     train: Sequence[TruePhoto], validation: Sequence[TruePhoto], settings: Hyperparameters, started_s: float, stop: Stop
 ) -> torch.nn.Module:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    deadline = Deadline(started_s, max(settings.time_limit_s - _FINISHING_S, settings.time_limit_s / 2))
+    kept_s = max(_LEAST_FINISHING_S, _FINISHING_SHARE * (time.monotonic() - started_s))
+    deadline = Deadline(started_s, max(settings.time_limit_s - kept_s, settings.time_limit_s / 2))
     make = trained_detector if settings.stage == "detector" else trained_segmenter
     return make(train, validation, settings, deadline, stop, device)
 
@@ -84,7 +84,7 @@ def _placed(settings: Hyperparameters, base: Path) -> Hyperparameters:
 
 def _seed_everything(seed: int) -> None:
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # libraries may draw from it
+    np.random.seed(seed)
     torch.manual_seed(seed)
     cv2.setNumThreads(1)
 

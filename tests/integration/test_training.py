@@ -162,7 +162,7 @@ def iou(one: Box, other: Box) -> float:
 
 @pytest.mark.parametrize("by_point", [False, True])
 def test_a_trained_segmenter_finds_the_object_in_a_box_and_at_a_point(
-    segmenter: Container, scenes: list[Scene], by_point: bool
+    segmenter: Container, scenes: list[Scene], *, by_point: bool
 ) -> None:
     ious = []
     for scene in scenes[:-1]:

@@ -1,6 +1,6 @@
 import pytest
 
-from training.failure import TrainingFailed
+from training.errors import JobFailed
 from training.hyperparameters import read_hyperparameters
 
 
@@ -38,5 +38,5 @@ def test_sagemakers_own_are_left_alone() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_name(values: dict[str, str], said: str) -> None:
-    with pytest.raises(TrainingFailed, match=said):
+    with pytest.raises(JobFailed, match=said):
         read_hyperparameters(values)

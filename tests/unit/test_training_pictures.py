@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from loc360.wire import mask_base64
 from training.augment import cut_out, pasted, placed, recoloured
-from training.failure import TrainingFailed
+from training.errors import JobFailed
 from training.photos import labels_of, read_photos
 from training.pictures import UNNAMED, Album, Picture, seen_through
 
@@ -55,7 +55,7 @@ def test_a_channel_that_is_not_there_has_no_photos(tmp_path: Path) -> None:
 
 def test_a_garbled_index_is_a_failure_that_names_it(channel: Path) -> None:
     (channel / "photos.jsonl").write_text('{"file": "0001.jpg"}')
-    with pytest.raises(TrainingFailed, match=r"photos\.jsonl"):
+    with pytest.raises(JobFailed, match=r"photos\.jsonl"):
         read_photos(channel)
 
 
