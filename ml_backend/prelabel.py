@@ -39,7 +39,9 @@ def prelabel(backend: Backend, project_id: int, task_ids: Sequence[int]) -> int:
     still = label_studio.tasks(project_id, ids=[id_ for id_ in done if id_ is not None], without_version=version)
     stored = [{"task": task.id, **done[task.id]} for task in still]
     label_studio.import_predictions(project_id, stored)
-    superseded = _delete_superseded(label_studio, project_id, task_ids, version)
+    superseded = 0
+    if backend.chain.version() == version:  # else what we stored is superseded itself
+        superseded = _delete_superseded(label_studio, project_id, task_ids, version)
     structlog.get_logger().info(
         "tasks pre-labelled",
         project=project_id,

@@ -99,6 +99,10 @@ class RegistryFailed(PhenoloopError):
     """The model registry refused, or a package is not what it should be."""
 
 
+class NotAChain(RegistryFailed):
+    """A model package that is no chain of ours, or one that can't be read as one."""
+
+
 class SmokeTestFailed(PhenoloopError):
     """A new chain's endpoints are in service but don't do what the module needs."""
 

@@ -1,4 +1,4 @@
-"""The loop's three concerns: corrections become a run, an approved package becomes the release, open tasks follow it.
+"""The loop's concerns: corrections become a run, an approved package becomes the release, open tasks follow it.
 
 Each looks at what is there now and does the next thing, once; doing it again, late or twice at once changes nothing.
 """
@@ -13,7 +13,16 @@ import structlog
 
 from phenoloop.chain.release import Release
 from phenoloop.chain.releases import ReleaseStore
-from phenoloop.errors import EndpointRefused, NothingToLearn, RegistryFailed, ReleaseMissing, SmokeTestFailed
+from phenoloop.errors import (
+    EndpointRefused,
+    EndpointUnavailable,
+    NotAChain,
+    NothingToLearn,
+    PhenoloopError,
+    RegistryFailed,
+    ReleaseMissing,
+    SmokeTestFailed,
+)
 from phenoloop.labelling.client import LabelStudio
 from phenoloop.settings import Settings
 from sync.annotations import annotation_id
@@ -21,7 +30,7 @@ from sync.catalogue import Catalogue
 from sync.label_studio import Exports
 from sync.open_tasks import Behind, OpenTasks
 from sync.policy import Decision, Pending, decide
-from sync.registry import ChainPackage, approve, packages, reject
+from sync.registry import ChainPackage, approve, newest_approved, packages, reject
 from sync.release import Releaser, remove_failed
 from sync.runs import Run, Runs
 from sync.snapshot import SnapshotStore
@@ -30,6 +39,10 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
 
+REFUSED = (EndpointRefused, SmokeTestFailed, NotAChain)
+"""Another look would find the same."""
+GIVE_UP_S = 900.0
+"""On endpoints that are in service and fail at the smoke test."""
 EXPORTS_EVERY_S = 300.0
 """Between two comparisons with Label Studio's own list of annotations."""
 STARTING_S = 2.0
@@ -59,6 +72,7 @@ class Loop:
         self._catalogue: Catalogue | None = None
         self._list_again_s = 0.0
         self._asked_for: Behind = {}
+        self._failing_since_s: dict[str, float] = {}
         self._log = structlog.get_logger()
 
     # Annotations -> run
@@ -81,9 +95,11 @@ class Loop:
         return sweep_s if decision.wait_s is None else min(sweep_s, max(decision.wait_s, 0.1))
 
     def decision(self) -> tuple[Decision, Pending]:
-        """What the policy says of the annotations as they are known."""
+        """What the policy says of the annotations as they are known. One run at a time: each has to beat the last."""
         now = datetime.now(UTC)
-        pending = self._pending()
+        pending, working = self._pending(), self.runs.working()
+        if working is not None:
+            return Decision(due=False, reason=f"{pending.count} changed annotations; run {working.name} works"), pending
         return decide(pending, self.runs.started_today(now), self.settings.retraining, now), pending
 
     def retrain(self, reason: str, *, by_itself: bool) -> tuple[Run, bool]:
@@ -98,15 +114,13 @@ class Loop:
                 cure="Annotate some photos; about six in ten of them are trained on.",
                 photos=sum(snapshot.photos.values()),
             )
-        return self.runs.request(
-            snapshot, self.releases.live(), reason=reason, by_itself=by_itself, again=not by_itself
-        )
+        return self.runs.request(snapshot, self.releases.live(), reason=reason, by_itself=by_itself)
 
     def _pending(self) -> Pending:
-        """Against the latest snapshot; if nobody ever trained on that (a worker died in between), all of it."""
+        """Against the latest snapshot; if nobody has trained on that (a worker died, a run failed), all of it."""
         latest = self.snapshots.latest()
-        trained = latest is not None and any(run.snapshot == latest.name for run in self.runs.list())
-        changes = self._known_catalogue().changes_since(self.snapshots.index(latest if trained else None))
+        is_done = latest is not None and self.runs.is_done_with(latest.name)
+        changes = self._known_catalogue().changes_since(self.snapshots.index(latest if is_done else None))
         return Pending(len(changes), changes.first_at, changes.last_at)
 
     def _known_catalogue(self) -> Catalogue:
@@ -138,16 +152,23 @@ class Loop:
             return self.settings.retraining.sweep_every_s
         try:
             release = self.releaser.advance(package)
-        except (EndpointRefused, SmokeTestFailed) as error:
+        except (*REFUSED, EndpointUnavailable) as error:
+            if isinstance(error, EndpointUnavailable) and not self._has_failed_for_long(package):
+                raise
             self._log.error("package can't be released", package=package.arn, error=str(error))
-            reject(self._sagemaker, package.arn, reason=str(error))
+            self.reject(package, str(error))
             if isinstance(error, EndpointRefused):
                 remove_failed(self._sagemaker, package, error)
             return STARTING_S
         if release is None:
             return STARTING_S
-        self.releaser.publish_manifest(release)
+        self.releaser.publish_manifest(self.releases.live())
         return self.settings.retraining.sweep_every_s
+
+    def _has_failed_for_long(self, package: ChainPackage) -> bool:
+        """Its endpoints are in service, but don't answer a photo."""
+        since_s = self._failing_since_s.setdefault(package.arn, time.monotonic())
+        return time.monotonic() - since_s > GIVE_UP_S
 
     def approve(self, package: ChainPackage, reason: str) -> None:
         """Raises RegistryFailed, SageMakerUnavailable."""
@@ -158,26 +179,25 @@ class Loop:
         reject(self._sagemaker, package.arn, reason=reason)
 
     def packages(self) -> list[ChainPackage]:
-        """Newest first. Raises SageMakerUnavailable."""
-        try:
-            return packages(self._sagemaker, self.settings.training.package_group)
-        except RegistryFailed:  # no group yet: nothing was ever registered
-            return []
+        """Newest first. Raises RegistryFailed, SageMakerUnavailable."""
+        return packages(self._sagemaker, self.settings.training.package_group)
 
     def newest_approved(self) -> ChainPackage | None:
-        """Which should be live. Raises SageMakerUnavailable."""
-        return next((package for package in self.packages() if package.approved), None)
+        """Which should be live. Raises RegistryFailed, SageMakerUnavailable."""
+        return newest_approved(self._sagemaker, self.settings.training.package_group)
 
     # Release -> open tasks
 
     def tasks(self) -> float:
         """Have the open tasks predicted that are behind the live release."""
         live, sweep_s = self.live(), self.settings.retraining.sweep_every_s
-        behind = self.open_tasks.behind(live.name) if live else {}
-        if not behind:
+        if live is None:
             return sweep_s
         if self.open_tasks.are_being_predicted():
             return STARTING_S
+        behind = self.open_tasks.behind(live.name)
+        if not behind:
+            return sweep_s
         failed, self._asked_for = behind == self._asked_for, behind  # what can't be predicted must not keep us busy
         self.open_tasks.predict(behind)
         return sweep_s if failed else STARTING_S
@@ -193,6 +213,12 @@ class Loop:
 
     def exports(self) -> float:
         """Have Label Studio export again what it has and S3 lacks: it exports once, on save, without retry."""
+        catalogue, failed = self._listed(), []
         for project in self.open_tasks.projects():
-            self._exports.compare(project.id, self._listed())
+            try:
+                self._exports.compare(project.id, catalogue)
+            except PhenoloopError as error:  # one project is in no other's way
+                failed.append(error)
+        if failed:
+            raise failed[0]
         return EXPORTS_EVERY_S

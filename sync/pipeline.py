@@ -1,21 +1,26 @@
 """The training pipeline's definition: what SageMaker runs for one snapshot.
 
 Preprocess -> train detector and segmenter side by side -> evaluate the candidate and the live chain on the same photos
--> better: register; too few photos to tell: register for a person to decide; else: leave it.
+-> better: register; doubtful, such as too few photos to tell: register for a person to decide; else: leave it.
 Format: "Amazon SageMaker AI Pipeline Definition JSON Schema", version 2020-12-01.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from phenoloop.settings import StorageSettings, TrainingSettings
+from sync.registry import ensure_group
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
 
 Json = dict[str, Any]
+PENDING = "PendingManualApproval"
 
 GIVEN = ("Run", "SnapshotUrl", "LiveDetectorUrl", "LiveSegmenterUrl", "LiveManifestUrl")
 """Parameters that every execution is given; the others have defaults."""
@@ -33,8 +38,8 @@ DEFAULTS: dict[str, str | int | float] = {
     "MinimumGain": 0.0,
     "Approval": "Approved",
 }
-"""`MinimumGain`: what the lower end of the gain's 95 % interval must exceed. `Approval`: of a chain that is better;
-`PendingManualApproval` keeps every decision for a person."""
+"""`MinimumTestPhotos`: with objects, photos of one group counting once. `MinimumGain`: what the lower end of the gain's
+95 % interval must exceed. `Approval`: of a chain that is better; `PendingManualApproval` leaves it to a person."""
 
 
 def definition(storage: StorageSettings, training: TrainingSettings) -> Json:
@@ -51,24 +56,36 @@ def definition(storage: StorageSettings, training: TrainingSettings) -> Json:
             _train("Detector", storage, training),
             _train("Segmenter", storage, training),
             _evaluate(storage, training),
-            _decide(storage, training),
+            _if_verdict(
+                "better", "IsBetter", _register("Register", storage, training, approval=_parameter("Approval"))
+            ),
+            _if_verdict("doubtful", "IsDoubtful", _register("RegisterForReview", storage, training, approval=PENDING)),
         ],
     }
 
 
 def upsert(sagemaker: SageMakerClient, storage: StorageSettings, training: TrainingSettings) -> None:
     """Create the pipeline, or update it if its definition changed. Raises botocore's errors."""
-    body = json.dumps(definition(storage, training), sort_keys=True)
-    known = sagemaker.list_pipelines(PipelineNamePrefix=training.pipeline)["PipelineSummaries"]
-    if not any(pipeline["PipelineName"] == training.pipeline for pipeline in known):
+    body, name = json.dumps(definition(storage, training), sort_keys=True), training.pipeline
+    ensure_group(sagemaker, training.package_group)
+    known = _known(sagemaker, name)
+    if known is None:
+        token = hashlib.sha256(body.encode()).hexdigest()
         sagemaker.create_pipeline(
-            PipelineName=training.pipeline,
-            PipelineDefinition=body,
-            ClientRequestToken=f"create-{training.pipeline}".ljust(32, "-"),
-            RoleArn=training.role_arn,
+            PipelineName=name, PipelineDefinition=body, ClientRequestToken=token, RoleArn=training.role_arn
         )
-    elif sagemaker.describe_pipeline(PipelineName=training.pipeline).get("PipelineDefinition") != body:
-        sagemaker.update_pipeline(PipelineName=training.pipeline, PipelineDefinition=body, RoleArn=training.role_arn)
+    elif known != body:
+        sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=body, RoleArn=training.role_arn)
+
+
+def _known(sagemaker: SageMakerClient, name: str) -> str | None:
+    """The definition that SageMaker has; None if there is no such pipeline."""
+    try:
+        return sagemaker.describe_pipeline(PipelineName=name)["PipelineDefinition"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"ResourceNotFound", "ValidationException"}:
+            return None
+        raise
 
 
 def _preprocess(storage: StorageSettings, training: TrainingSettings) -> Json:
@@ -142,28 +159,29 @@ def _evaluate(storage: StorageSettings, training: TrainingSettings) -> Json:
     arguments = _processing(
         training, "training.evaluate", [], inputs, {"evaluation": _run_folder(storage, "evaluation")}
     )
+    bounds = {
+        "MINIMUM_TEST_PHOTOS": _text(_parameter("MinimumTestPhotos")),
+        "MINIMUM_GAIN": _text(_parameter("MinimumGain")),
+    }
     urls = {f"{name.replace('-', '_').upper()}_URL": url for name, url in archives.items()}
     return {
         "Name": "Evaluate",
         "Type": "Processing",
-        "Arguments": arguments | {"Environment": urls},
+        "Arguments": arguments | {"Environment": urls | bounds},
         "PropertyFiles": [
             {"PropertyFileName": "Evaluation", "OutputName": "evaluation", "FilePath": "evaluation.json"},
         ],
     }
 
 
-def _decide(storage: StorageSettings, training: TrainingSettings) -> Json:
-    enough = _at_least(_evaluation("test_photos"), _parameter("MinimumTestPhotos"))
-    better = {
-        "Type": "GreaterThan",
-        "LeftValue": _evaluation("gain.low"),
-        "RightValue": _parameter("MinimumGain"),
+def _if_verdict(verdict: str, name: str, then: Json) -> Json:
+    """The evaluation weighs figures, intervals and doubts, and says so in one word."""
+    condition = {"Type": "Equals", "LeftValue": _evaluation("verdict"), "RightValue": verdict}
+    return {
+        "Name": name,
+        "Type": "Condition",
+        "Arguments": {"Conditions": [condition], "IfSteps": [then], "ElseSteps": []},
     }
-    for_a_person = _register("RegisterForReview", storage, training, approval="PendingManualApproval")
-    too_few = _condition("CanNotTell", [{"Type": "Not", "Expression": enough}], [for_a_person], [])
-    register = _register("Register", storage, training, approval=_parameter("Approval"))
-    return _condition("IsBetter", [enough, better], [register], [too_few])
 
 
 def _register(name: str, storage: StorageSettings, training: TrainingSettings, *, approval: Any) -> Json:
@@ -247,15 +265,6 @@ def _processing(training: TrainingSettings, module: str, arguments: list[Any], i
         "RoleArn": training.role_arn,
     }
     return request
-
-
-def _condition(name: str, conditions: list[Json], if_steps: list[Json], else_steps: list[Json]) -> Json:
-    arguments = {"Conditions": conditions, "IfSteps": if_steps, "ElseSteps": else_steps}
-    return {"Name": name, "Type": "Condition", "Arguments": arguments}
-
-
-def _at_least(left: Json, right: Json) -> Json:
-    return {"Type": "GreaterThanOrEqualTo", "LeftValue": left, "RightValue": right}
 
 
 def _parameter(name: str) -> Json:

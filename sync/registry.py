@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
+from botocore.exceptions import ClientError
 
 from phenoloop.chain.s3_errors import s3_errors
-from phenoloop.errors import BucketMissing, RegistryFailed
+from phenoloop.errors import BucketMissing, NotAChain
 from sync.sagemaker_errors import sagemaker_errors
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
+    from types_boto3_sagemaker.type_defs import ModelPackageSummaryTypeDef
 
 ROLES = ("detector", "segmenter")
 MAX_REASON = 1024
+PENDING: Literal["PendingManualApproval"] = "PendingManualApproval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +90,14 @@ def register_chain(
 ) -> str:
     """Register the chain as a model package of `group`, which is made if missing; the package's ARN.
 
-    A package of the same artifacts and image is not registered twice; an approval it lacks is given.
+    A package of the same artifacts and image is not registered twice; an approval that it waits for is given.
     Raises RegistryFailed, SageMakerUnavailable.
     """
     with sagemaker_errors(group=group):
-        _ensure_group(sagemaker, group)
+        ensure_group(sagemaker, group)
         for package in packages(sagemaker, group):
             if (package.artifacts, package.image) == (artifacts, image):
-                if approved and not package.approved:
+                if approved and package.status == PENDING:
                     sagemaker.update_model_package(ModelPackageArn=package.arn, ModelApprovalStatus="Approved")
                 return package.arn
         return sagemaker.create_model_package(
@@ -109,12 +112,12 @@ def register_chain(
                 "SupportedResponseMIMETypes": ["application/json"],
             },
             CustomerMetadataProperties={"manifest": artifacts.manifest_url},
-            ModelApprovalStatus="Approved" if approved else "PendingManualApproval",
+            ModelApprovalStatus="Approved" if approved else PENDING,
         )["ModelPackageArn"]
 
 
 def chain_package(sagemaker: SageMakerClient, package_arn: str) -> ChainPackage:
-    """The package as the registry has it. Raises RegistryFailed if it is no chain of ours, SageMakerUnavailable."""
+    """The package as the registry has it. Raises NotAChain, RegistryFailed, SageMakerUnavailable."""
     with sagemaker_errors(package=package_arn):
         package = sagemaker.describe_model_package(ModelPackageName=package_arn)
     containers = package.get("InferenceSpecification", {}).get("Containers", [])
@@ -123,7 +126,7 @@ def chain_package(sagemaker: SageMakerClient, package_arn: str) -> ChainPackage:
     metadata = package.get("CustomerMetadataProperties", {})
     manifest_url = metadata.get("manifest", "")
     if not manifest_url or not all(urls.get(role) for role in ROLES) or len(images) != 1:
-        raise RegistryFailed(
+        raise NotAChain(
             "The model package is no chain.",
             cure="Register it with two containers of one image, detector and segmenter, and a manifest.",
             package=package_arn,
@@ -133,7 +136,7 @@ def chain_package(sagemaker: SageMakerClient, package_arn: str) -> ChainPackage:
         image=images.pop(),
         version=package.get("ModelPackageVersion", 0),
         artifacts=ChainArtifacts(urls["detector"], urls["segmenter"], manifest_url),
-        status=package.get("ModelApprovalStatus", "PendingManualApproval"),
+        status=package.get("ModelApprovalStatus", PENDING),
         status_reason=package.get("ApprovalDescription", ""),
         description=package.get("ModelPackageDescription", ""),
         run=metadata.get("run"),
@@ -145,12 +148,15 @@ def chain_package(sagemaker: SageMakerClient, package_arn: str) -> ChainPackage:
 def packages(sagemaker: SageMakerClient, group: str) -> list[ChainPackage]:
     """The group's chains, newest first; whatever else someone registered there is passed over.
 
-    Raises RegistryFailed if there is no such group, SageMakerUnavailable.
+    None if there is no such group yet. Raises RegistryFailed, SageMakerUnavailable.
     """
-    with sagemaker_errors(group=group):
-        pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
-        arns = [summary["ModelPackageArn"] for page in pages for summary in page["ModelPackageSummaryList"]]
-    return sorted(_chains(sagemaker, arns), key=lambda package: package.version, reverse=True)
+    return list(_chains(sagemaker, _summaries(sagemaker, group)))
+
+
+def newest_approved(sagemaker: SageMakerClient, group: str) -> ChainPackage | None:
+    """Which should be live. Raises RegistryFailed, SageMakerUnavailable."""
+    approved = [s for s in _summaries(sagemaker, group) if s.get("ModelApprovalStatus") == "Approved"]
+    return next(_chains(sagemaker, approved), None)
 
 
 def approve(sagemaker: SageMakerClient, package_arn: str, *, reason: str = "") -> None:
@@ -168,19 +174,33 @@ def _decide(sagemaker: SageMakerClient, package_arn: str, status: Literal["Appro
         sagemaker.update_model_package(
             ModelPackageArn=package_arn,
             ModelApprovalStatus=status,
-            ApprovalDescription=reason[:MAX_REASON] or status,
+            ApprovalDescription=" ".join(reason.split())[:MAX_REASON] or status,
         )
 
 
-def _ensure_group(sagemaker: SageMakerClient, group: str) -> None:
+def ensure_group(sagemaker: SageMakerClient, group: str) -> None:
+    """Make the package group if there is none. Raises botocore's errors."""
     pages = sagemaker.get_paginator("list_model_package_groups").paginate(NameContains=group)
     if not any(g["ModelPackageGroupName"] == group for page in pages for g in page["ModelPackageGroupSummaryList"]):
         sagemaker.create_model_package_group(ModelPackageGroupName=group)
 
 
-def _chains(sagemaker: SageMakerClient, arns: list[str]) -> Iterator[ChainPackage]:
-    for arn in arns:
+def _summaries(sagemaker: SageMakerClient, group: str) -> list[ModelPackageSummaryTypeDef]:
+    """Newest first; none if there is no such group."""
+    with sagemaker_errors(group=group):
         try:
-            yield chain_package(sagemaker, arn)
-        except RegistryFailed as error:
+            pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+            found = [summary for page in pages for summary in page["ModelPackageSummaryList"]]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"].get("Message", ""):
+                return []
+            raise
+    return sorted(found, key=lambda summary: summary.get("ModelPackageVersion", 0), reverse=True)
+
+
+def _chains(sagemaker: SageMakerClient, summaries: list[ModelPackageSummaryTypeDef]) -> Iterator[ChainPackage]:
+    for summary in summaries:
+        try:
+            yield chain_package(sagemaker, summary["ModelPackageArn"])
+        except NotAChain as error:
             structlog.get_logger().info("package passed over", reason=error.message, **error.facts)

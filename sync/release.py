@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from phenoloop.chain.images import ImageStore
 from phenoloop.chain.release import Release, StageEndpoint
 from phenoloop.chain.releases import ReleaseStore
 from phenoloop.chain.s3_errors import s3_errors
-from phenoloop.errors import BucketMissing, EndpointRefused, RegistryFailed, ReleaseMissing
+from phenoloop.errors import BucketMissing, EndpointRefused, NotAChain, RegistryFailed, ReleaseMissing
 from phenoloop.settings import StorageSettings, TrainingSettings
 from sync.registry import ChainPackage, chain_package
 from sync.sagemaker_errors import sagemaker_errors
@@ -54,7 +54,8 @@ class Releaser:
         """Do what can be done now to make the package live; the release once it is, None while its endpoints start.
 
         Endpoints are named by what they serve: one that exists is reused. The live release is left as it is.
-        Raises RegistryFailed (not approved), EndpointRefused (an endpoint failed), SmokeTestFailed, and what may pass:
+        Raises RegistryFailed (not approved), NotAChain, EndpointRefused (an endpoint failed), SmokeTestFailed, and what
+        may pass:
         SageMakerUnavailable, EndpointUnavailable, StorageUnavailable, WriteConflict.
         """
         if not package.approved:
@@ -65,14 +66,11 @@ class Releaser:
             ready = [self._is_in_service(name) for name in (detector, segmenter)]
         if not all(ready):
             return None
-        release = Release.named(
-            package_arn=package.arn,
-            detector=StageEndpoint(endpoint=detector, model_data_url=stages["detector"]),
-            segmenter=StageEndpoint(endpoint=segmenter, model_data_url=stages["segmenter"]),
-            manifest=self._manifest(package),
-        )
+        release = self._release(package, detector, segmenter)
         if self._live_name() != release.name:
             self._smoke_test(release)
+            if not chain_package(self.sagemaker, package.arn).approved:  # someone thought better of it meanwhile
+                return None
             self.store.publish(release)
             self.store.move_pointer(release.name)
             structlog.get_logger().info("release live", release=release.name, package=package.arn)
@@ -118,11 +116,27 @@ class Releaser:
             objects = smoke_test(release, photo, self.endpoints)
         structlog.get_logger().info("smoke test passed", release=release.name, objects=objects)
 
-    def _manifest(self, package: ChainPackage) -> Mapping[str, object]:
-        url = urlsplit(package.artifacts.manifest_url)
-        with s3_errors(RegistryFailed, key=url.path.lstrip("/")):
-            body = self.s3.get_object(Bucket=url.netloc, Key=url.path.lstrip("/"))["Body"].read()
-        return dict(json.loads(body))
+    def _release(self, package: ChainPackage, detector: str, segmenter: str) -> Release:
+        """Of the package on these endpoints. Raises NotAChain if its manifest is missing or garbled."""
+        try:
+            return Release.named(
+                package_arn=package.arn,
+                detector=StageEndpoint(endpoint=detector, model_data_url=package.artifacts.detector_url),
+                segmenter=StageEndpoint(endpoint=segmenter, model_data_url=package.artifacts.segmenter_url),
+                manifest=json.loads(self._manifest(package.artifacts.manifest_url)),
+            )
+        except (ValueError, TypeError, AttributeError) as error:
+            raise NotAChain("The package's manifest can't be read.", package=package.arn) from error
+
+    def _manifest(self, url: str) -> bytes:
+        bucket, key = urlsplit(url).netloc, urlsplit(url).path.lstrip("/")
+        try:
+            with s3_errors(RegistryFailed, key=key):
+                return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except RegistryFailed as error:
+            if error.facts.get("code") == "NoSuchKey":
+                raise NotAChain("The package's manifest is gone.", key=key) from error
+            raise
 
     def _is_in_service(self, endpoint: str) -> bool:
         """Raises EndpointRefused if it never will be."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
     from sync.snapshot import Snapshot
 
+FAILED = ("Failed", "Stopped")
+ENDED = ("Succeeded", *FAILED)
+REQUESTED = "Requested"
+STARTS_WITHIN = timedelta(minutes=10)
+"""A run that SageMaker does not take for so long is in no other's way."""
+ATTEMPTS = 2
+"""Of one snapshot by the policy; a person may go on."""
 DAY = timedelta(hours=24)
 
 
@@ -74,18 +81,18 @@ class Runs:
         self._s3, self._sagemaker, self._storage, self._training = s3, sagemaker, storage, training
         self._known: dict[str, Run] = {}
         self._arns: dict[str, str] = {}
+        self._ended: dict[str, str] = {}
 
-    def request(
-        self, snapshot: Snapshot, live: Release, *, reason: str, by_itself: bool, again: bool = False
-    ) -> tuple[Run, bool]:
+    def request(self, snapshot: Snapshot, live: Release, *, reason: str, by_itself: bool) -> tuple[Run, bool]:
         """The run of this snapshot, with today's parameters and code; whether it is new.
 
-        `again` makes a new attempt if the one before failed or was stopped.
-        Raises SettingsInvalid, StorageUnavailable, RegistryFailed, SageMakerUnavailable.
+        If the one before failed or was stopped, it is another attempt. Raises SettingsInvalid, StorageUnavailable,
+        RegistryFailed, SageMakerUnavailable.
         """
         identity = self._identity(snapshot)
         attempts = [run for run in self.list() if run.name.partition("-")[0] == identity]
-        if attempts and not (again and self._has_failed(attempts[-1])):
+        if attempts and self.status(attempts[-1]) not in FAILED:
+            self.start(attempts[-1])  # if whoever asked for it did not come to that
             return attempts[-1], False
         name = identity if not attempts else f"{identity}-{len(attempts) + 1}"
         self._write_once(_manifest_of(name, live), json.dumps(live.manifest))
@@ -132,8 +139,8 @@ class Runs:
                 Bucket=self._storage.bucket, Prefix=prefix, Delimiter="/"
             )
             keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        runs = [self.get(key.removeprefix(prefix).removesuffix(".json")) for key in keys if key.endswith(".json")]
-        return sorted(runs, key=lambda run: run.requested_at)
+        names = [key.removeprefix(prefix).removesuffix(".json") for key in keys if key.endswith(".json")]
+        return sorted(self._readable(names), key=lambda run: run.requested_at)
 
     def get(self, name: str) -> Run:
         """Raises RunMissing, StorageUnavailable."""
@@ -172,9 +179,32 @@ class Runs:
         except RunMissing:
             return None
 
+    def working(self) -> Run | None:
+        """The newest run, unless it has ended or SageMaker does not take it.
+
+        Raises StorageUnavailable, RegistryFailed, SageMakerUnavailable.
+        """
+        for run in self.list()[-1:]:
+            status, age = self.status(run), datetime.now(UTC) - run.requested_at
+            if status not in ENDED and not (status == REQUESTED and age > STARTS_WITHIN):
+                return run
+        return None
+
+    def is_done_with(self, snapshot_name: str) -> bool:
+        """Whether a run has trained on it, still does, or has failed at it twice."""
+        runs = [run for run in self.list() if run.snapshot == snapshot_name]
+        return len(runs) >= ATTEMPTS or any(self.status(run) not in FAILED for run in runs)
+
     def started_today(self, now: datetime) -> int:
         """How many the policy started within the last 24 hours."""
         return sum(run.by_itself and run.requested_at > now - DAY for run in self.list())
+
+    def _readable(self, names: Iterable[str]) -> Iterator[Run]:
+        for name in names:
+            try:
+                yield self.get(name)
+            except RunMissing as error:  # someone else's object must not stop all learning
+                structlog.get_logger().warning("run record passed over", run=name, error=str(error))
 
     def _identity(self, snapshot: Snapshot) -> str:
         if not self._training.training_image or not self._training.role_arn:
@@ -198,13 +228,19 @@ class Runs:
             "LiveManifestUrl": f"s3://{self._storage.bucket}/{self._storage.runs_prefix}{_manifest_of(name, live)}",
         }
 
-    def _has_failed(self, run: Run) -> bool:
+    def status(self, run: Run) -> str:
+        """SageMaker's, of what has ended asked once; Requested before it was told."""
+        if run.name in self._ended:
+            return self._ended[run.name]
         arn = self.arn(run)
         if arn is None:
-            return False
+            return REQUESTED
         with sagemaker_errors(run=run.name):
             described = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-        return described["PipelineExecutionStatus"] in ("Failed", "Stopped")
+        status = str(described["PipelineExecutionStatus"])
+        if status in ENDED:
+            self._ended[run.name] = status
+        return status
 
     def arn(self, run: Run) -> str | None:
         """Of its execution; None before SageMaker was told. Raises StorageUnavailable."""

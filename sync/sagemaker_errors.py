@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from phenoloop.errors import RegistryFailed, SageMakerUnavailable
 
-_PASSING = {"ThrottlingException", "Throttling", "ServiceUnavailable", "InternalFailure", "InternalServerException"}
+_PASSING = {
+    *("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"),
+    *("ServiceUnavailable", "ServiceUnavailableException", "InternalFailure", "InternalServerException"),
+    *("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
+}
 
 
 @contextmanager
@@ -17,11 +22,13 @@ def sagemaker_errors(**facts: str) -> Iterator[None]:
         yield
     except ClientError as error:
         told = error.response.get("Error", {})
-        if told.get("Code") in _PASSING:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if told.get("Code") in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise SageMakerUnavailable("SageMaker failed or throttled us.", code=told.get("Code"), **facts) from error
         raise RegistryFailed(
             "SageMaker refused.",
             cure="Check the package, our role's permissions and the account's limits.",
+            code=told.get("Code"),
             reason=told.get("Message"),
             **facts,
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -38,17 +39,21 @@ class Concern:
     def wake(self) -> None:
         self.due_s = 0.0
 
-    def take_care(self, name: str) -> None:
-        """An error is logged and looked at again after a pause; it never keeps the others from their turn."""
+    def take_care(self, name: str) -> bool:
+        """Whether it went well. An error is logged and looked at again after a pause, and is in no other's way."""
         log = structlog.get_logger().bind(concern=name)
         try:
-            self.due_s, self.pause_s = time.monotonic() + self.look(), FIRST_PAUSE_S
+            again_in_s = self.look()
         except PhenoloopError as error:
             log.warning("not done yet", error=str(error), retryable=error.retryable, again_in_s=self.pause_s)
             self._pause()
         except Exception:  # a bug in one concern never stops the worker
             log.exception("not done on a bug", again_in_s=self.pause_s)
             self._pause()
+        else:
+            self.due_s, self.pause_s = time.monotonic() + again_in_s, FIRST_PAUSE_S
+            return True
+        return False
 
     def _pause(self) -> None:
         self.due_s, self.pause_s = time.monotonic() + self.pause_s, min(2 * self.pause_s, LONGEST_PAUSE_S)
@@ -77,13 +82,16 @@ class SyncWorker:
     def stop(self) -> None:
         self._stopping.set()
 
-    def turn(self) -> None:
-        """Take care of every concern whose time has come."""
+    def turn(self) -> bool:
+        """Take care of every concern whose time has come; whether all went well."""
+        all_well = True
         for name, concern in self._concerns.items():
             if concern.due_s <= time.monotonic() and not self._stopping.is_set():
-                concern.take_care(name)
-                if name == "release":  # what it did concerns the tasks, which come next
+                is_well = concern.take_care(name)
+                all_well = all_well and is_well
+                if is_well and name == "release":  # what it did concerns the tasks, which come next
                     self._concerns["tasks"].wake()
+        return all_well
 
     def listen(self, *, wait_s: float) -> None:
         """Take what the queue has, waiting for it; what can't be read stays, and ends in the dead-letter queue."""
@@ -98,7 +106,7 @@ class SyncWorker:
         """Up to ten messages. Raises EventsUnavailable if SQS does not answer."""
         try:
             answer = self._sqs.receive_message(
-                QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=round(wait_s)
+                QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=math.ceil(wait_s)
             )
         except (ClientError, BotoCoreError) as error:
             raise EventsUnavailable("The event queue does not answer.", cure="Is SQS reachable?") from error

@@ -1,11 +1,12 @@
 """What several kinds of tests share: one running stack, seen from outside."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,9 +32,12 @@ def free_ports() -> dict[str, int]:
             opened.close()
 
 
-def phenoloop(*words: str, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
+def phenoloop(
+    *words: str, timeout_s: float = 600, settings: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "phenoloop.cli", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    environment = os.environ | (settings or {})
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment)
 
 
 def eventually(look: Callable[[], T | None], *, within_s: float = 60.0) -> T:
@@ -89,8 +93,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """`phenoloop up --detach` with a few generated photos on free ports."""
     data_dir = tmp_path_factory.mktemp("stack")
     ports = [word for name, port in free_ports().items() for word in ("--port", f"{name}={port}")]
-    running = RunningStack(data_dir, ("--data-dir", str(data_dir), "--photos", "5", *ports))
-    started = phenoloop("up", "--detach", *running.words)
+    running = RunningStack(data_dir, ("--data-dir", str(data_dir), "--photos", "12", *ports))
+    settings = {"PHENOLOOP_TRAINING__PARAMETERS": json.dumps({"TimeLimitS": 10, "MinimumTestPhotos": 4})}
+    started = phenoloop("up", "--detach", *running.words, settings=settings)
     assert started.returncode == 0, started.stderr + (data_dir / "logs" / "up.log").read_text()
     yield running
     stopped = phenoloop("down", "--data-dir", str(data_dir))

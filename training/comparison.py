@@ -1,4 +1,7 @@
-"""What a chain found on one photo, held against what is true of it. All coordinates are pixels of the upright photo."""
+"""What a chain found on one photo, held against what is true of it. All coordinates are pixels of the upright photo.
+
+Labels are the same if they are by their folded names (`training.names`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from numpy.typing import NDArray
 
 from loc360.wire import Box
 from training.masks import Array, PlacedMask, box_ious, mask_iou
+from training.names import folded
 from training.precision import Tally, greedy_matches, tally
 
 ANY_LABEL = None
@@ -41,8 +45,11 @@ class Comparison:
     """What one photo contributes to every figure."""
 
     boxes: dict[str | None, Tally]
-    """By label; `ANY_LABEL` holds all finds and objects, whatever their labels."""
+    """By folded label; `ANY_LABEL` holds all finds and objects, whatever their labels."""
     masks: dict[str | None, Tally]
+    boxes_pooled: Tally
+    """All finds of all labels; right is one on an object of its own label, and any other is wrong."""
+    masks_pooled: Tally
     overlaps: Array
     """(objects,) IoU of each with the find that fits it best, 0 if there is none: of masks where it has one."""
     found: int
@@ -62,14 +69,17 @@ def compared(truth: Sequence[Truth], found: Sequence[Found]) -> Comparison:
     by_box = box_ious([item.box_px for item in found], [item.box_px for item in truth])
     by_shape = _shape_ious(found, truth, by_box)
     pairs = _pairs(found, truth, by_box)
+    none, maskless = np.zeros(len(truth), np.bool_), np.array([item.mask is None for item in truth], np.bool_)
     return Comparison(
-        boxes=_tallies(found, truth, by_box, np.zeros(len(truth), np.bool_)),
-        masks=_tallies(found, truth, by_shape, np.array([item.mask is None for item in truth], np.bool_)),
+        boxes=_tallies(found, truth, by_box, none),
+        masks=_tallies(found, truth, by_shape, maskless),
+        boxes_pooled=_pooled(found, truth, by_box, none),
+        masks_pooled=_pooled(found, truth, by_shape, maskless),
         overlaps=by_shape.max(axis=0, initial=0.0),
         found=len(found),
         missed=len(truth) - len(pairs),
         extra=len(found) - len(pairs),
-        wrong_label=sum(there.label is not None and there.label != seen.label for seen, there in pairs),
+        wrong_label=sum(there.label is not None and _name(there) != _name(seen) for seen, there in pairs),
         length_errors_mm=_errors([(seen.length_mm, there.length_mm) for seen, there in pairs]),
         width_errors_mm=_errors([(seen.width_mm, there.width_mm) for seen, there in pairs]),
     )
@@ -91,11 +101,23 @@ def _tallies(
     scores = np.array([item.score for item in found], np.float64)
     tallies: dict[str | None, Tally] = {ANY_LABEL: tally(scores, ious, aside)}
     unlabelled = np.array([item.label is None for item in truth], np.bool_)
-    for label in ({item.label for item in found} | {item.label for item in truth}) - {None}:
-        finds = np.array([item.label == label for item in found], np.bool_)
-        objects = np.array([item.label == label for item in truth], np.bool_) | unlabelled
+    for label in ({_name(item) for item in found} | {_name(item) for item in truth}) - {None}:
+        finds = np.array([_name(item) == label for item in found], np.bool_)
+        objects = np.array([_name(item) == label for item in truth], np.bool_) | unlabelled
         tallies[label] = tally(scores[finds], ious[np.ix_(finds, objects)], (aside | unlabelled)[objects])
     return tallies
+
+
+def _pooled(found: Sequence[Found], truth: Sequence[Truth], ious: Array, aside: NDArray[np.bool_]) -> Tally:
+    """As `_tallies`, but of all labels together."""
+    unlabelled = np.array([item.label is None for item in truth], np.bool_)
+    fitting = np.array([[_name(there) in (None, _name(seen)) for there in truth] for seen in found], np.bool_)
+    scores = np.array([item.score for item in found], np.float64)
+    return tally(scores, ious * fitting.reshape(ious.shape), aside | unlabelled)
+
+
+def _name(item: Found | Truth) -> str | None:
+    return None if item.label is None else folded(item.label)
 
 
 def _pairs(found: Sequence[Found], truth: Sequence[Truth], by_box: Array) -> list[tuple[Found, Truth]]:

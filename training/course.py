@@ -10,8 +10,9 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from training.hyperparameters import Hyperparameters
 
 ROUNDS = 10
 """How often the progress is measured on the validation photos."""
+MOST_MEASURED = 24
+"""Validation photos that are measured each time: more cost time that the training lacks."""
 _WARM_UP = 0.1
 _ENCODER_SHARE = 0.2
 """Of the learning rate, for weights that are trained already."""
@@ -51,6 +54,16 @@ class Stop:
         return stop
 
 
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a training ends with."""
+
+    module: torch.nn.Module
+    """To be scripted."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What `model.json` says of it beyond what all models' do."""
+
+
 def trained(
     network: torch.nn.Module,
     encoder: torch.nn.Module,
@@ -64,6 +77,7 @@ def trained(
 ) -> torch.nn.Module:
     """The best network of the course, by `quality` on the validation photos (None: there are none; the last one).
 
+    The last one is what is returned, too, if there is no time left to measure it.
     `losses` gives the loss of the network on a fresh batch. Ends in time, and early when asked to stop.
     """
     optimizer = _optimizer(network, encoder, settings.learning_rate)
@@ -71,9 +85,9 @@ def trained(
     begun_s, budget_s = time.monotonic(), max(deadline.left_s(), 1.0)
     mean = Mean(network)
     best, best_quality = mean.network, -math.inf
-    seen_loss, taken, rounds = 0.0, 0, 0
+    seen_loss, taken, rounds, measuring_s = 0.0, 0, 0, 0.0
     for step in range(1, steps + 1):
-        done = max((step - 1) / steps, (time.monotonic() - begun_s) / budget_s)
+        done = max((step - 1) / steps, (time.monotonic() - begun_s) / max(budget_s - measuring_s, 1.0))
         if done >= 1 or stop.asked:
             break
         for group, rate in zip(optimizer.param_groups, highest, strict=True):
@@ -88,12 +102,15 @@ def trained(
         seen_loss, taken = seen_loss + float(loss.detach()), taken + 1
         if done * ROUNDS >= rounds + 1:
             rounds += 1
+            measured_s = time.monotonic()
             reached = _measured(mean.network, quality) if rounds >= ROUNDS // 3 else None
+            measuring_s = time.monotonic() - measured_s
             _say(step, seen_loss / taken, reached, begun_s)
             seen_loss, taken = 0.0, 0
             if reached is not None and reached >= best_quality - _NEAR_ENOUGH:
                 best, best_quality = copy.deepcopy(mean.network), max(reached, best_quality)
-    reached = _measured(mean.network, quality)
+    in_time = deadline.left_s() > measuring_s / 2
+    reached = _measured(mean.network, quality) if in_time else None
     _say(step, seen_loss / max(taken, 1), reached, begun_s)
     return mean.network if reached is None or reached >= best_quality - _NEAR_ENOUGH else best
 
@@ -116,6 +133,9 @@ class Mean:
         kept = min(self._memory, step / (step + 9))
         for mean, value in zip(self.network.parameters(), network.parameters(), strict=True):
             mean.lerp_(value.detach(), 1 - kept)
+        for own, value in zip(self.network.buffers(), network.buffers(), strict=True):
+            if own.is_floating_point():
+                own.copy_(value)  # the statistics of batch norms are means already
 
 
 def _optimizer(network: torch.nn.Module, encoder: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:

@@ -1,12 +1,13 @@
 """The prepared folders that training and evaluation read: photos, and `photos.jsonl` with what is on each.
 
-One line a photo: {"file", "photo", "width_px", "height_px", "mm_per_px", "objects": [{"label", "box_px", "mask",
-"origin_px"}]}. `file` lies in the folder, `photo` says where it came from. All coordinates are pixels of the
-EXIF-upright photo at the size that `width_px` x `height_px` say.
+One line a photo: {"file", "photo", "group", "width_px", "height_px", "mm_per_px", "objects": [{"label", "box_px",
+"mask", "origin_px"}]}. `file` lies in the folder, `photo` says where it came from. All coordinates are pixels of the
+EXIF-upright photo at the size that `width_px` x `height_px` say. `labels.json` lists all labels of the snapshot, also
+those that are on no photo of this folder.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from training.errors import DatasetInvalid
 from training.masks import PlacedMask, drawn, trimmed
 
 INDEX = "photos.jsonl"
+LABELS = "labels.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,31 +32,53 @@ class LabelledObject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledPhoto:
-    file: str
+    file: Path
     source: str
     """The S3 url it came from."""
+    group: str | None
+    """Its plant or plot; photos of one are one witness."""
     width_px: int
     height_px: int
     mm_per_px: float | None
     objects: tuple[LabelledObject, ...]
 
 
-def write_photos(folder: Path, photos: Iterable[LabelledPhoto]) -> None:
-    """Write `photos.jsonl`; the photos' own files are there already."""
+def write_photos(folder: Path, photos: Iterable[LabelledPhoto], labels: Sequence[str] = ()) -> None:
+    """Write `photos.jsonl` and `labels.json`; the photos' own files are there already."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INDEX).write_text("".join(json.dumps(_line(photo)) + "\n" for photo in photos))
+    (folder / LABELS).write_text(json.dumps(list(labels)))
 
 
 def read_photos(folder: Path) -> tuple[LabelledPhoto, ...]:
     """What `write_photos` wrote. Raises DatasetInvalid, also if a photo's file is missing."""
     try:
         lines = (folder / INDEX).read_text().splitlines()
-        photos = tuple(_photo(json.loads(line)) for line in lines)
+        photos = tuple(_photo(folder, json.loads(line)) for line in lines if line.strip())
     except (OSError, ValueError, KeyError, TypeError, ReplyInvalid) as error:
         raise DatasetInvalid(f"{folder.name}/{INDEX} can't be read: {error!r}.") from error
-    if missing := [photo.file for photo in photos if not (folder / photo.file).is_file()]:
+    if missing := [photo.file.name for photo in photos if not photo.file.is_file()]:
         raise DatasetInvalid(f"{folder.name} lacks {len(missing)} of its photos, such as {missing[0]}.")
     return photos
+
+
+def read_labels(folder: Path) -> tuple[str, ...]:
+    """Of the whole snapshot. Raises DatasetInvalid."""
+    try:
+        return tuple(str(label) for label in json.loads((folder / LABELS).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise DatasetInvalid(f"{folder.name}/{LABELS} can't be read: {error!r}.") from error
+
+
+def labels_of(photos: Iterable[LabelledPhoto]) -> tuple[str, ...]:
+    """Sorted."""
+    return tuple(sorted({thing.label for photo in photos for thing in photo.objects if thing.label is not None}))
+
+
+def evenly_spaced(photos: Sequence[LabelledPhoto], most: int) -> tuple[LabelledPhoto, ...]:
+    """At most that many of them, in their order."""
+    count = min(len(photos), most)
+    return tuple(photos[index * len(photos) // count] for index in range(count))
 
 
 def scaled(photo: LabelledPhoto, width_px: int, height_px: int) -> LabelledPhoto:
@@ -81,8 +105,9 @@ def _in_view(thing: LabelledObject, view: View) -> LabelledObject | None:
 
 def _line(photo: LabelledPhoto) -> dict[str, Any]:
     return {
-        "file": photo.file,
+        "file": photo.file.name,
         "photo": photo.source,
+        "group": photo.group,
         "width_px": photo.width_px,
         "height_px": photo.height_px,
         "mm_per_px": photo.mm_per_px,
@@ -98,10 +123,11 @@ def _line(photo: LabelledPhoto) -> dict[str, Any]:
     }
 
 
-def _photo(line: dict[str, Any]) -> LabelledPhoto:
+def _photo(folder: Path, line: dict[str, Any]) -> LabelledPhoto:
     return LabelledPhoto(
-        file=str(line["file"]),
+        file=folder / line["file"],
         source=str(line["photo"]),
+        group=None if line["group"] is None else str(line["group"]),
         width_px=int(line["width_px"]),
         height_px=int(line["height_px"]),
         mm_per_px=None if line["mm_per_px"] is None else float(line["mm_per_px"]),

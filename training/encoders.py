@@ -56,7 +56,7 @@ def _network(name: str, weights: str) -> torch.nn.Module:
         if weights == "hub":
             raise JobFailed(
                 f"The weights of {name} can't be fetched from timm's hub ({type(error).__name__}). Give the job access"
-                " to huggingface.co, or set encoder_weights to `package` or to `file:PATH` of a channel."
+                " to huggingface.co, or set encoder_weights to `package` or to `file:s3://BUCKET/KEY`."
             ) from error
         raise JobFailed(f"timm has no network {name!r} with features at five strides.") from error
     if network.feature_info.reduction() != [2, 4, 8, 16, 32]:

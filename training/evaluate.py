@@ -1,8 +1,9 @@
 """`python3 -m training.evaluate`: is the candidate chain better than the live one, on photos that neither learnt from?
 
 Inputs: `test` (of preprocessing), the archives `detector`, `segmenter`, `live-detector`, `live-segmenter`, and
-`live-manifest`; environment: `DETECTOR_URL` and so on, where those archives lie in S3. Outputs, in `evaluation`:
-`evaluation.json` (see `training.report`) and the candidate's `manifest.json`.
+`live-manifest`; environment: `DETECTOR_URL` and so on, where those archives lie in S3, and what is demanded:
+`MINIMUM_TEST_PHOTOS` (5) and `MINIMUM_GAIN` (0). Outputs, in `evaluation`: `evaluation.json` and `photos.json` (see
+`training.report`), and the candidate's `manifest.json`.
 """
 
 import json
@@ -19,13 +20,15 @@ from loc360.errors import MetadataInvalid
 from loc360.manifest import Manifest
 from training.archived_model import ArchivedModel
 from training.chain_run import Chain, ChainRun, run_chain
-from training.dataset import LabelledPhoto, read_photos
+from training.dataset import LabelledPhoto, labels_of, read_labels, read_photos
 from training.errors import ArchiveInvalid, JobFailed
 from training.job import ProcessingFolders, run_to_exit
-from training.report import evaluation
+from training.report import by_photo, evaluation
 from training.unpacking import Archive, unpacked
+from training.verdict import Demands, lost_labels
 
 ROLES = ("detector", "segmenter")
+LIVE = "live"
 _SIDES = {"detector": "detector_side_px", "segmenter": "crop_side_px"}
 
 
@@ -46,16 +49,19 @@ def main() -> None:
 def evaluate(folders: ProcessingFolders, values: Mapping[str, str]) -> None:
     """Run both chains on the test photos and write the outputs. `values`: the environment's, with the archives' urls.
 
-    Raises JobFailed: an input is missing or unusable, or a chain fails on every photo.
+    Raises JobFailed: an input is missing or unusable, or the candidate fails on every photo.
     """
-    photos = read_photos(folders.input("test"))
+    demands = _demands(values)
+    photos, labels = read_photos(folders.input("test")), read_labels(folders.input("test"))
     with tempfile.TemporaryDirectory() as unpacking:
         live = _live(folders, values, Path(unpacking))
         candidate = _candidate(folders, values, Path(unpacking), live)
-        of_candidate, of_live = _runs([candidate, live], photos, folders.input("test"))
-    report = evaluation(photos, of_candidate, of_live, candidate.urls)
+        of_candidate, of_live = _runs([candidate, live], photos)
+    lost = lost_labels(live.manifest.labels, candidate.manifest.labels, {*labels, *labels_of(photos)})
+    report = evaluation(photos, of_candidate, of_live, urls=candidate.urls, demands=demands, labels_lost=lost)
     output = folders.output("evaluation")
     (output / "evaluation.json").write_text(json.dumps(report, indent=1, allow_nan=False))
+    (output / "photos.json").write_text(json.dumps(by_photo(photos, of_candidate, of_live), indent=1, allow_nan=False))
     (output / "manifest.json").write_text(json.dumps(candidate.manifest.to_dict(), indent=1, sort_keys=True))
 
 
@@ -64,7 +70,7 @@ def _live(folders: ProcessingFolders, values: Mapping[str, str], unpacking: Path
     models = {role: archive for role, archive in archives.items() if archive is not None}
     if len(models) < len(ROLES):
         raise ArchiveInvalid("An archive of the live chain holds no model.")
-    return ChainFiles("live", _live_manifest(folders.input_file("live-manifest")), models, _urls(values, "LIVE_"))
+    return ChainFiles(LIVE, _live_manifest(folders.input_file("live-manifest")), models, _urls(values, "LIVE_"))
 
 
 def _candidate(folders: ProcessingFolders, values: Mapping[str, str], unpacking: Path, live: ChainFiles) -> ChainFiles:
@@ -121,14 +127,22 @@ def _urls(values: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {role: values[name] for role, name in names.items()}
 
 
-def _runs(chains: list[ChainFiles], photos: tuple[LabelledPhoto, ...], folder: Path) -> list[ChainRun]:
-    """Side by side, each with its share of the processors."""
+def _demands(values: Mapping[str, str]) -> Demands:
+    try:
+        photos, gain = int(values.get("MINIMUM_TEST_PHOTOS", "5")), float(values.get("MINIMUM_GAIN", "0"))
+    except ValueError as error:
+        raise JobFailed(f"MINIMUM_TEST_PHOTOS or MINIMUM_GAIN is no number: {error}.") from error
+    return Demands(photos, gain)
+
+
+def _runs(chains: list[ChainFiles], photos: tuple[LabelledPhoto, ...]) -> list[ChainRun]:
+    """Side by side, each with its share of the processors. A live chain that fails can't keep its replacement out."""
     if not photos:
         return [ChainRun((), {}, 0.0) for _ in chains]
     threads = max(1, (os.cpu_count() or 1) // len(chains))
     with ExitStack() as stack, ThreadPoolExecutor(len(chains)) as pool:
         started = [_started(files, threads, stack) for files in chains]
-        return list(pool.map(lambda chain: run_chain(chain, photos, folder), started))
+        return list(pool.map(lambda chain: run_chain(chain, photos, may_fail=chain.name == LIVE), started))
 
 
 def _started(files: ChainFiles, threads: int, stack: ExitStack) -> Chain:

@@ -14,13 +14,16 @@ _EMPTY = Tally(np.zeros(0), np.zeros(0, np.bool_), 0)
 def figures(photos: Sequence[Comparison], weights: Array) -> dict[str, Array]:
     """Figure -> (samples,), NaN where a sample can't tell. `weights` (samples, photos): how often each is in each."""
     boxes, masks = [photo.boxes for photo in photos], [photo.masks for photo in photos]
-    box_ap, mask_ap = (_mean_precision(kind, weights) for kind in (boxes, masks))
+    box_pooled = _pooled_precision([photo.boxes_pooled for photo in photos], boxes, weights)
+    mask_pooled = _pooled_precision([photo.masks_pooled for photo in photos], masks, weights)
     lengths, widths = [photo.length_errors_mm for photo in photos], [photo.width_errors_mm for photo in photos]
     return {
-        "quality": (box_ap + mask_ap) / 2 if _objects(masks, ANY_LABEL) else box_ap,
-        "box_ap50": box_ap,
+        "quality": (box_pooled + mask_pooled) / 2 if _objects(masks, ANY_LABEL) else box_pooled,
+        "box_ap50_pooled": box_pooled,
+        "mask_ap50_pooled": mask_pooled,
+        "box_ap50": _mean_precision(boxes, weights),
         "box_ap50_any_label": _precision(boxes, ANY_LABEL, weights),
-        "mask_ap50": mask_ap,
+        "mask_ap50": _mean_precision(masks, weights),
         "mask_ap50_any_label": _precision(masks, ANY_LABEL, weights),
         "mean_iou": _mean([photo.overlaps for photo in photos], weights),
         "length_median_error_mm": _median(lengths, weights),
@@ -40,6 +43,13 @@ def _mean_precision(photos: Sequence[dict[str | None, Tally]], weights: Array) -
     by_label = np.stack([_precision(photos, label, weights) for label in labels])
     known = np.isfinite(by_label)
     return _ratio(np.where(known, by_label, 0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+
+
+def _pooled_precision(pooled: Sequence[Tally], by_label: Sequence[dict[str | None, Tally]], weights: Array) -> Array:
+    """Over all labels at once; regardless of labels if no object has one."""
+    if not any(tally.objects for tally in pooled):
+        return _precision(by_label, ANY_LABEL, weights)
+    return average_precision(pooled, weights)
 
 
 def precision_by_label(photos: Sequence[dict[str | None, Tally]], once: Array) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""How a SageMaker processing job begins and ends.
+"""How a SageMaker processing job begins and ends, and what any job says of its failure.
 
 Protocol: AWS, "Build Your Own Processing Container": inputs and outputs below `/opt/ml/processing`, the reason of a
 failure in `/opt/ml/output/message` (`ExitMessage`, at most 1 KB), an exit status other than 0.
@@ -51,7 +51,16 @@ def run_to_exit(folders: ProcessingFolders, work: Callable[[ProcessingFolders], 
         work(folders)
     except Exception as error:  # noqa: BLE001  # whatever it is, SageMaker shows only what is in the message
         traceback.print_exc()
-        reason = str(error) if isinstance(error, JobFailed) else f"{type(error).__name__}: {error}"
         folders.message.parent.mkdir(parents=True, exist_ok=True)
-        folders.message.write_bytes(reason.encode()[:_MESSAGE_BYTES])
+        folders.message.write_bytes(failure_reason(error).encode()[:_MESSAGE_BYTES])
         sys.exit(1)
+
+
+def failure_reason(error: Exception) -> str:
+    """What to do if the job failed for a known reason, else what happened, its type first, then where.
+
+    SageMaker keeps only the beginning: 1024 characters of a training, 1 KB of a processing job.
+    """
+    if isinstance(error, JobFailed):
+        return str(error)
+    return f"{type(error).__name__}: {error}\n\n{''.join(traceback.format_exception(error))}"

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from loc360.wire import Image
-from training.photos import TrueObject, TruePhoto
+from training.dataset import LabelledObject, LabelledPhoto
+from training.errors import DatasetInvalid
 
 Floats = NDArray[np.float32]
 
@@ -38,7 +40,9 @@ class Picture:
 class Album:
     """The photos as pictures with a long side of at most `side_px`, the last used ones kept in memory."""
 
-    def __init__(self, photos: Sequence[TruePhoto], labels: Sequence[str], side_px: int, *, kept: int = 600) -> None:
+    def __init__(
+        self, photos: Sequence[LabelledPhoto], labels: Sequence[str], side_px: int, *, kept: int = 600
+    ) -> None:
         self._photos = tuple(photos)
         self._index = {label: index for index, label in enumerate(labels)}
         self._side_px = side_px
@@ -53,12 +57,12 @@ class Album:
             (photo, index, thing.label)
             for photo, true in enumerate(self._photos)
             for index, thing in enumerate(true.objects)
-            if thing.mask_png is not None
+            if thing.mask is not None
         ]
 
     def _picture(self, index: int) -> Picture:
         photo = self._photos[index]
-        image = photo.image()
+        image = _read(photo.file)
         scale = min(1.0, self._side_px / max(image.shape[:2]))
         size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
         stretch = np.array([size[0] / photo.width_px, size[1] / photo.height_px])
@@ -69,7 +73,7 @@ class Album:
             boxes=np.array([thing.box_px for thing in objects], np.float32).reshape(-1, 4)
             * np.tile(stretch, 2).astype(np.float32),
             labels=np.array([self._index.get(thing.label or "", UNNAMED) for thing in objects], np.int64),
-            masked=np.array([thing.mask_png is not None for thing in objects], np.bool_),
+            masked=np.array([thing.mask is not None for thing in objects], np.bool_),
         )
 
 
@@ -112,13 +116,20 @@ def _whole_pixels(box: Floats, shape: tuple[int, ...]) -> tuple[int, int, int, i
     return max(x0, 0), max(y0, 0), min(x1, shape[1]), min(y1, shape[0])
 
 
-def _drawn(objects: Sequence[TrueObject], size: tuple[int, int], stretch: NDArray[np.float64]) -> NDArray[np.int16]:
+def _read(file: Path) -> Image:
+    """Raises DatasetInvalid."""
+    bgr = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)  # they are stored upright
+    if bgr is None:
+        raise DatasetInvalid(f"The photo {file.name} can't be read.")
+    return np.ascontiguousarray(bgr[..., ::-1], np.uint8)
+
+
+def _drawn(objects: Sequence[LabelledObject], size: tuple[int, int], stretch: NDArray[np.float64]) -> NDArray[np.int16]:
     """(h, w) owners; where masks overlap, the smaller object is on top."""
     owner = np.zeros(size[::-1], np.int16)
-    masks = [
-        (index, thing.mask(), thing.origin_px) for index, thing in enumerate(objects) if thing.mask_png is not None
-    ]
-    for index, mask, origin in sorted(masks, key=lambda item: -item[1].size):
+    masks = [(index, thing.mask) for index, thing in enumerate(objects) if thing.mask is not None]
+    for index, placed in sorted(masks, key=lambda item: -item[1].mask.size):
+        mask, origin = placed.mask, placed.origin_px
         matrix = np.array(
             [[stretch[0], 0, origin[0] * stretch[0]], [0, stretch[1], origin[1] * stretch[1]]], np.float32
         )

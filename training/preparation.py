@@ -1,12 +1,13 @@
 """One annotated photo: fetched, checked against its annotation, and put into the form of its split."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from loc360.errors import PhotoUnreadable, ReplyInvalid
 from loc360.photo import photo_size, read_photo_scaled
@@ -17,6 +18,8 @@ from training.masks import PlacedMask, trimmed
 from training.snapshot import AnnotatedPhoto, Region, Split, bucket_and_key
 
 JPEG_QUALITY = 92
+_GONE = frozenset({"NoSuchKey", "404", "AccessDenied", "403"})
+"""S3's codes for an object that is missing or not for us; any other error may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Prepared:
     photo: LabelledPhoto
     split: Split
     key_points: int
-    """Dropped: they are prompts, no objects to learn."""
+    """Dropped: they are prompts, and the objects have regions."""
     outside: int
     """Dropped: objects that show less than a pixel of the photo."""
 
@@ -33,14 +36,22 @@ class Prepared:
 class LeftOut:
     photo: str
     reason: str
+    broken: bool = True
+    """False: nothing is wrong with it, it only can't be learnt from."""
 
 
 class _Unusable(Exception):
     """Of one photo; the message is the reason."""
 
+    broken = True
+
+
+class _Incomplete(_Unusable):
+    broken = False
+
 
 def prepared(s3: Any, photo: AnnotatedPhoto, target: Path, *, side_px: int) -> Prepared | LeftOut:
-    """Writes the photo's file, named `target` with an ending. Raises botocore's errors if S3 can't be reached."""
+    """Writes the photo's file, named `target` with an ending. Raises JobFailed if S3 does not answer."""
     with tempfile.TemporaryDirectory() as folder:
         original = Path(folder) / "photo"
         try:
@@ -48,7 +59,7 @@ def prepared(s3: Any, photo: AnnotatedPhoto, target: Path, *, side_px: int) -> P
             image = read_photo_scaled(str(original), side_px)  # decodes, so a truncated photo shows here
             truth = _truth(photo, *_checked_size(photo, original))
         except (_Unusable, PhotoUnreadable) as error:
-            return LeftOut(photo.url, str(error))
+            return LeftOut(photo.url, str(error), broken=getattr(error, "broken", True))
         kept = scaled(truth, truth.width_px, truth.height_px)  # clips
         if photo.split == "test":
             file = target.with_suffix(_ending(photo.url))
@@ -59,7 +70,7 @@ def prepared(s3: Any, photo: AnnotatedPhoto, target: Path, *, side_px: int) -> P
             _write_jpeg(image, file)
             stored = scaled(kept, image.shape[1], image.shape[0])
     return Prepared(
-        photo=replace(stored, file=file.name),
+        photo=replace(stored, file=file),
         split=photo.split,
         key_points=sum(region.kind == "keypoint" for region in photo.regions),
         outside=len(truth.objects) - len(stored.objects),
@@ -71,7 +82,12 @@ def _fetched(s3: Any, url: str) -> bytes:
     try:
         return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     except ClientError as error:
-        raise _Unusable(f"The photo can't be fetched: {error.response['Error'].get('Code', 'unknown')}.") from error
+        code = error.response["Error"].get("Code", "unknown")
+        if code in _GONE:
+            raise _Unusable(f"The photo can't be fetched: {code}.") from error
+        raise JobFailed(f"S3 does not give {url}: {error}") from error
+    except BotoCoreError as error:
+        raise JobFailed(f"S3 does not give {url}: {error}") from error
 
 
 def _checked_size(photo: AnnotatedPhoto, original: Path) -> tuple[int, int]:
@@ -86,8 +102,18 @@ def _checked_size(photo: AnnotatedPhoto, original: Path) -> tuple[int, int]:
 
 
 def _truth(photo: AnnotatedPhoto, width_px: int, height_px: int) -> LabelledPhoto:
-    objects = tuple(_labelled(region) for region in photo.regions if region.kind != "keypoint")
-    return LabelledPhoto("", photo.url, width_px, height_px, photo.mm_per_px, objects)
+    regions = [region for region in photo.regions if region.kind != "keypoint"]
+    alone = [point for point in photo.regions if point.kind == "keypoint" and not _in_any(point, regions)]
+    if alone:
+        raise _Incomplete(f"Key points in no other region: {len(alone)}. Their objects would be learnt as background.")
+    objects = tuple(_labelled(region) for region in regions)
+    return LabelledPhoto(Path(), photo.url, photo.group, width_px, height_px, photo.mm_per_px, objects)
+
+
+def _in_any(point: Region, regions: Sequence[Region]) -> bool:
+    x, y = point.box_px.x0, point.box_px.y0
+    boxes = [region.box_px for region in regions]
+    return any(box.x0 <= x <= box.x1 and box.y0 <= y <= box.y1 for box in boxes)
 
 
 def _labelled(region: Region) -> LabelledObject:

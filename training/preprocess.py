@@ -28,6 +28,8 @@ BROKEN_LIMIT = 0.2
 """Above this share of unusable photos something else is wrong than photos."""
 
 _THREADS = 8
+_ATTEMPTS = 8
+"""With pauses of up to 20 s, so a throttling S3 has a minute or two."""
 _NAMED = 5
 
 
@@ -45,7 +47,8 @@ def main() -> None:
 def preprocess(s3: Any, snapshot_url: str, folders: ProcessingFolders, *, side_px: int = SIDE_PX) -> None:
     """Read the snapshot, fetch its photos, write the outputs.
 
-    Raises SnapshotInvalid, and JobFailed if over 20 % of the photos can't be used or none is left to learn from.
+    Raises SnapshotInvalid, and JobFailed if over 20 % of the photos are broken, none is left to learn from or S3
+    does not answer.
     """
     if side_px < 1:
         raise JobFailed(f"--side-px must be above 0: {side_px}.")
@@ -57,17 +60,18 @@ def preprocess(s3: Any, snapshot_url: str, folders: ProcessingFolders, *, side_p
     left_out = [item for item in outcomes if isinstance(item, LeftOut)]
     report = _report(snapshot, photos, left_out)
     (folders.output("report") / "preprocess.json").write_text(json.dumps(report, indent=1))
-    if len(left_out) > BROKEN_LIMIT * len(outcomes):
-        named = "; ".join(f"{item.photo}: {item.reason}" for item in left_out[:_NAMED])
-        raise JobFailed(f"{len(left_out)} of the snapshot's {len(outcomes)} photos can't be used. {named}")
+    if len(broken := [item for item in left_out if item.broken]) > BROKEN_LIMIT * len(outcomes):
+        named = "; ".join(f"{item.photo}: {item.reason}" for item in broken[:_NAMED])
+        raise JobFailed(f"{len(broken)} of the snapshot's {len(outcomes)} photos can't be used. {named}")
     if not photos["train"]:
         raise JobFailed("The snapshot has no photo to learn from: annotate more.")
     for split, items in photos.items():
-        write_photos(folders.output(split), [item.photo for item in items])
+        write_photos(folders.output(split), [item.photo for item in items], snapshot.labels)
 
 
 def _s3() -> Any:
-    return boto3.client("s3", config=Config(max_pool_connections=_THREADS, retries={"mode": "standard"}))
+    patient = Config(max_pool_connections=_THREADS, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
+    return boto3.client("s3", config=patient)
 
 
 def _prepare(s3: Any, snapshot: Snapshot, folders: ProcessingFolders, side_px: int) -> list[Prepared | LeftOut]:

@@ -1,15 +1,16 @@
 """How good a chain is on photos whose truth is known, how sure that is, and whether another chain is better.
 
 Figures, all over the photos as a whole: average precision at IoU 0.5 of boxes and of masks (see `training.precision`),
-with labels (mean over the labels that the truth holds) and regardless of them; mean IoU; errors of length and width;
-counts. `quality` is the one that decides: the mean of both average precisions with labels, of boxes alone if no true
-object has a mask.
+with labels and regardless of them; mean IoU; errors of length and width; counts. With labels there are two: COCO's mean
+over the labels that the truth holds, and the pooled one, a single curve over all finds, where one must have the right
+label and every other one is wrong. `quality` is the one that decides: the mean of both pooled ones, of boxes alone if
+no true object has a mask. COCO's mean is too noisy for that where a label has two objects, and there invented labels
+are free.
 
 True objects without a label are COCO's ignored objects in the figures with labels: a find on one is neither right nor
 wrong. If no true object has a label, those figures are the ones regardless of labels.
 
-Intervals hold 95 % of the figures of resampled photos (percentile bootstrap; Efron & Tibshirani, "An Introduction to
-the Bootstrap", 1993, ch. 13). Photos are drawn whole: objects of one photo are no independent witnesses.
+Intervals are of 95 %, from resampled groups of photos: see `training.resampling`.
 """
 
 from collections.abc import Sequence
@@ -21,12 +22,10 @@ from numpy.typing import NDArray
 from training.comparison import Comparison, Found, Truth, compared
 from training.figures import figures, precision_by_label
 from training.masks import Array, PlacedMask
+from training.resampling import LEAST_GROUPS, RESAMPLES, bounds, resampled, telling_groups
 
 __all__ = ["ChainScores", "Comparison", "Found", "Gain", "Interval", "PlacedMask", "Truth", "chain_scores",
            "compared", "gain", "intervals"]  # fmt: skip
-
-RESAMPLES = 1000
-_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,8 @@ class ChainScores:
     """None where the photos can't tell: no object, no mask, no measured pair."""
 
     quality: float | None
+    box_ap50_pooled: float | None
+    mask_ap50_pooled: float | None
     box_ap50: float | None
     box_ap50_any_label: float | None
     mask_ap50: float | None
@@ -85,48 +86,73 @@ def chain_scores(photos: Sequence[Comparison]) -> ChainScores:
     )
 
 
-def intervals(photos: Sequence[Comparison], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
-    """Figure -> 95 % interval; figures that the photos can't tell are left out."""
-    drawn = _resampled(photos, resamples, seed)
-    return {name: Interval(*_bounds(values)) for name, values in drawn.items() if np.isfinite(values).any()}
+def intervals(
+    photos: Sequence[Comparison],
+    groups: Sequence[str] | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Figure -> 95 % interval; figures that the photos can't tell are left out, all if there are no two witnesses.
 
-
-def gain(
-    candidate: Sequence[Comparison], live: Sequence[Comparison], *, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, Gain]:
-    """Figure -> how much higher the candidate's is; both on the same photos in the same order, resampled alike.
-
-    Of errors a negative one is the better. Figures that the photos can't tell are left out.
+    `groups` (one name a photo): photos of one are one witness. None: each photo is its own.
     """
-    if len(candidate) != len(live):
-        raise ValueError(f"Not the same photos: {len(candidate)} and {len(live)}.")
-    once = np.ones((1, len(live)))
-    seen = _differences(figures(candidate, once), figures(live, once))
-    drawn = _differences(_resampled(candidate, resamples, seed), _resampled(live, resamples, seed))
+    count = telling_groups(photos, groups)
+    if count < LEAST_GROUPS:
+        return {}
+    seen = figures(photos, np.ones((1, len(photos))))
+    drawn = resampled(photos, groups, resamples, seed)
     return {
-        name: Gain(float(seen[name][0]), *_bounds(values))
+        name: Interval(*bounds(float(seen[name][0]), values, count, _range(name)))
         for name, values in drawn.items()
         if np.isfinite(seen[name][0]) and np.isfinite(values).any()
     }
 
 
-def _resampled(photos: Sequence[Comparison], resamples: int, seed: int) -> dict[str, Array]:
-    """Figure -> (resamples,). In batches, to bound the memory that many finds take."""
-    count = len(photos)
-    if not count:
-        return {}
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples).astype(np.float64)
-    batches = [figures(photos, weights[start : start + _BATCH]) for start in range(0, resamples, _BATCH)]
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+def gain(
+    candidate: Sequence[Comparison],
+    live: Sequence[Comparison],
+    groups: Sequence[str] | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Gain]:
+    """Figure -> how much higher the candidate's is; both on the same photos in the same order, resampled alike.
+
+    Of errors a negative one is the better. Figures that the photos can't tell are left out. `groups` as for
+    `intervals`; with less than two witnesses errors are left out, and the other gains lie anywhere from -1 to 1.
+    """
+    if len(candidate) != len(live):
+        raise ValueError(f"Not the same photos: {len(candidate)} and {len(live)}.")
+    once = np.ones((1, len(live)))
+    differences = _differences(figures(candidate, once), figures(live, once))
+    seen = {name: float(values[0]) for name, values in differences.items() if np.isfinite(values[0])}
+    count = telling_groups(live, groups)
+    if count < LEAST_GROUPS:
+        return {name: Gain(value, -1.0, 1.0) for name, value in seen.items() if not is_error(name)}
+    drawn = _differences(resampled(candidate, groups, resamples, seed), resampled(live, groups, resamples, seed))
+    return {
+        name: Gain(value, *bounds(value, drawn[name], count, _range_of_differences(name)))
+        for name, value in seen.items()
+        if np.isfinite(drawn[name]).any()
+    }
+
+
+def is_error(figure: str) -> bool:
+    """Whether the figure is one of those that had better be low, in millimetres."""
+    return figure.endswith("_error_mm")
+
+
+def _range(figure: str) -> tuple[float, float]:
+    return (0.0, np.inf) if is_error(figure) else (0.0, 1.0)
+
+
+def _range_of_differences(figure: str) -> tuple[float, float]:
+    return (-np.inf, np.inf) if is_error(figure) else (-1.0, 1.0)
 
 
 def _differences(candidate: dict[str, Array], live: dict[str, Array]) -> dict[str, Array]:
     return {name: values - live[name] for name, values in candidate.items()}
-
-
-def _bounds(values: Array) -> tuple[float, float]:
-    low, high = np.nanpercentile(values, (2.5, 97.5))
-    return float(low), float(high)
 
 
 def _number(value: NDArray[np.float64]) -> float | None:

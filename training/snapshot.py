@@ -45,6 +45,7 @@ class AnnotatedPhoto:
     """As the annotation has it."""
     height_px: int | None
     mm_per_px: float | None
+    group: str | None
     regions: tuple[Region, ...]
     """None: looked, nothing there."""
 
@@ -121,6 +122,7 @@ def _photo(line: dict[str, Any]) -> AnnotatedPhoto:
         width_px=_optional(line["width_px"], int),
         height_px=_optional(line["height_px"], int),
         mm_per_px=_optional(line["mm_per_px"], _scale),
+        group=_optional(line["group"], _text),
         regions=tuple(_region(item) for item in line["regions"]),
     )
 

@@ -7,25 +7,26 @@ Contract: AWS, "How Amazon SageMaker AI Provides Training Information" and "... 
 import json
 import random
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import boto3
 import cv2
 import numpy as np
 import torch
 
 from training.archive import write_model
-from training.course import Deadline, Stop
+from training.contrast.export import SIDE_LIMITS_PX
+from training.course import Deadline, Learnt, Stop
+from training.dataset import LabelledPhoto, labels_of, read_photos
 from training.detector.stage import trained_detector
 from training.errors import JobFailed
 from training.hyperparameters import Hyperparameters, read_hyperparameters
-from training.photos import TruePhoto, labels_of, read_photos
-from training.segmenter.stage import has_masks, trained_segmenter
+from training.job import failure_reason
+from training.segmenter.stage import LEAST_MASK_PX, trained_segmenter, without_specks
+from training.weights import placed_weights
 
-SIDE_LIMITS_PX = {"detector": 1024, "segmenter": 384}
-"""Long side of what each is sent: larger images cost time and gain nothing."""
 _LEAST_FINISHING_S, _FINISHING_SHARE = 10.0, 1.5
 """Kept of the time for the model's export: that often as long as loading took, which tells how busy the machine is."""
 
@@ -36,25 +37,25 @@ def train(base: Path, *, job: str, started_s: float) -> int:
     try:
         settings = read_hyperparameters(json.loads((base / "input/config/hyperparameters.json").read_text()))
         _train(base, settings, settings.version or job or "trained", started_s, stop)
-    except JobFailed as failure:
-        return _failed(base, str(failure))
-    except Exception:  # noqa: BLE001  # whatever it is, SageMaker reads it from the file
-        return _failed(base, traceback.format_exc())
+    except Exception as error:  # noqa: BLE001  # whatever it is, SageMaker reads it from the file
+        return _failed(base, failure_reason(error))
     return 0
 
 
 def _train(base: Path, settings: Hyperparameters, version: str, started_s: float, stop: Stop) -> None:
-    photos = {channel: read_photos(base / "input/data" / channel) for channel in ("train", "validation")}
+    photos = {channel: _photos(base / "input/data" / channel) for channel in ("train", "validation")}
     if not any(photo.objects for photo in photos["train"]):
         raise JobFailed("The training photos hold no object: there is nothing to learn. Annotate some and run again.")
     model = base / "model"
     model.mkdir(parents=True, exist_ok=True)
-    if settings.stage == "segmenter" and not has_masks(photos["train"]):
-        reason = "No object in the training photos has a mask."
-        (model / "unchanged.json").write_text(json.dumps({"unchanged": True, "reason": reason}))
-        return
+    if settings.stage == "segmenter":
+        photos = {channel: without_specks(of_channel) for channel, of_channel in photos.items()}
+        if not any(thing.mask for photo in photos["train"] for thing in photo.objects):
+            reason = f"No object in the training photos has a mask of at least {LEAST_MASK_PX} pixels."
+            (model / "unchanged.json").write_text(json.dumps({"unchanged": True, "reason": reason}))
+            return
     _seed_everything(settings.seed)
-    module = _trained(photos["train"], photos["validation"], _placed(settings, base), started_s, stop)
+    learnt = _trained(photos["train"], photos["validation"], _placed(settings, base), started_s, stop)
     about = {
         "role": settings.stage,
         "labels": list(labels_of(photos["train"])) or ["object"],
@@ -62,13 +63,23 @@ def _train(base: Path, settings: Hyperparameters, version: str, started_s: float
         "side_limit_px": SIDE_LIMITS_PX[settings.stage],
         "hyperparameters": asdict(settings),
         "photos": {channel: len(of_channel) for channel, of_channel in photos.items()},
+        **learnt.about,
     }
-    write_model(model, torch.jit.script(module), about)
+    write_model(model, torch.jit.script(learnt.module), about)
+
+
+def _photos(channel: Path) -> tuple[LabelledPhoto, ...]:
+    """None if the channel is not there."""
+    return read_photos(channel) if channel.exists() else ()
 
 
 def _trained(
-    train: Sequence[TruePhoto], validation: Sequence[TruePhoto], settings: Hyperparameters, started_s: float, stop: Stop
-) -> torch.nn.Module:
+    train: Sequence[LabelledPhoto],
+    validation: Sequence[LabelledPhoto],
+    settings: Hyperparameters,
+    started_s: float,
+    stop: Stop,
+) -> Learnt:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kept_s = max(_LEAST_FINISHING_S, _FINISHING_SHARE * (time.monotonic() - started_s))
     deadline = Deadline(started_s, max(settings.time_limit_s - kept_s, settings.time_limit_s / 2))
@@ -77,9 +88,8 @@ def _trained(
 
 
 def _placed(settings: Hyperparameters, base: Path) -> Hyperparameters:
-    """With the path of the encoder's weights, if it is given, from the folder that holds the channels."""
-    kind, _, place = settings.encoder_weights.partition(":")
-    return replace(settings, encoder_weights=f"file:{base / 'input/data' / place}") if kind == "file" else settings
+    s3 = boto3.client("s3") if settings.encoder_weights.startswith("file:s3://") else None
+    return replace(settings, encoder_weights=placed_weights(settings.encoder_weights, base, s3))
 
 
 def _seed_everything(seed: int) -> None:

@@ -46,7 +46,8 @@ class ReleaseStore:
         try:
             self._write(release.name, release.model_dump_json(indent=2), IfNoneMatch="*")
         except WriteConflict:
-            if self.get(release.name) != release:
+            known = self.get(release.name)
+            if known != release.model_copy(update={"package_arn": known.package_arn}):
                 raise
 
     def get(self, name: str) -> Release:

@@ -99,7 +99,15 @@ def rollback(data_dir: DataDir = DEFAULT_DATA_DIR, reason: Reason = "rolled back
 
 
 def _replace(loop: Loop, live: ChainPackage, reason: str) -> None:
-    before = next((p for p in loop.packages() if p.approved and p.arn != live.arn), None)
+    approved = [package for package in loop.packages() if package.approved]
+    coming = [package.version for package in approved if package.version > live.version]
+    if coming:
+        raise RegistryFailed(
+            "A newer chain is approved and on its way.",
+            cure="Reject it first, with `phenoloop releases reject`.",
+            version=coming[0],
+        )
+    before = next((package for package in approved if package.version < live.version), None)
     if before is None:
         raise RegistryFailed(
             "No other chain is approved, so nothing could take its place.",

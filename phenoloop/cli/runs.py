@@ -97,7 +97,7 @@ def _print(run: dict[str, Any]) -> None:
         console.print(f"  {step:<18}{status}")
     if evaluation := run["evaluation"]:
         table = Table("", "live", "candidate")
-        for figure in ("box_ap50", "box_ap50_any_label", "mask_ap50", "mean_iou"):
+        for figure in ("quality", "box_ap50", "box_ap50_any_label", "mask_ap50", "mean_iou"):
             values = [evaluation[chain].get(figure) for chain in ("live", "candidate")]
             table.add_row(figure, *(("-" if value is None else f"{value:.3f}") for value in values))
         console.print(table)
@@ -106,5 +106,6 @@ def _print(run: dict[str, Any]) -> None:
             f"gain {gain['mean']:+.3f}, 95 % interval {gain['low']:+.3f} to {gain['high']:+.3f}, "
             f"on {evaluation['test_photos']} test photos"
         )
+        console.print(f"verdict: {evaluation['verdict']}. {' '.join(evaluation['reasons'])}")
     if run["package"]:
         console.print(f"{'package':<16}{run['package']}")

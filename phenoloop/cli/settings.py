@@ -15,8 +15,13 @@ def settings_and_project(data_dir: Path, project_id: int | None) -> tuple[Settin
     The stack's go into this process's environment, because boto3 takes its own from there. The project is the demo's
     if none was named. Raises SettingsInvalid, LocalStackError (no stack was started there).
     """
-    if "PHENOLOOP_STORAGE__BUCKET" not in os.environ and "PHENOLOOP_CONFIG" not in os.environ:
+    if not has_own_settings():
         status = DataFolder(data_dir).read_status()
         os.environ.update(status["settings"])
         project_id = project_id or int(status["label_studio"]["project_id"])
     return read_settings(), project_id
+
+
+def has_own_settings() -> bool:
+    """Whether the environment names a loop."""
+    return "PHENOLOOP_STORAGE__BUCKET" in os.environ or "PHENOLOOP_CONFIG" in os.environ

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from phenoloop.cli.settings import has_own_settings
 from phenoloop.cli.standing import in_words, standing
 from phenoloop.demo.state import DataFolder, Ports, alive
 from phenoloop.errors import LocalStackError, SettingsInvalid
@@ -88,7 +89,14 @@ def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """What runs, and where to log in. Exit code 3 if the stack is down."""
+    """What the loop does now, what runs, and where to log in. Exit code 3 if the stack is down.
+
+    With PHENOLOOP_ settings in the environment, that loop instead of a stack on this machine.
+    """
+    if has_own_settings():
+        loop = standing(read_settings())
+        typer.echo(json.dumps({"loop": loop}, indent=2) if as_json else "\n".join(_lines(in_words(loop))))
+        return
     folder = DataFolder(data_dir)
     found = folder.read_status()
     variables = found.pop("settings", {})
@@ -96,7 +104,9 @@ def status(
     if found["ready"]:
         os.environ.update(variables)
         found["loop"] = standing(read_settings())
-        found["release"] = found["loop"]["release"].get("name", found["release"])
+        release = found["loop"]["release"]
+        found["release"] = release.get("name", found["release"])
+        found["endpoints"] = release.get("endpoints", found["endpoints"])
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -170,7 +180,7 @@ def _start_detached(folder: DataFolder, arguments: list[str]) -> None:
 def _print(status: dict[str, Any], *, with_password: bool = True) -> None:
     """What a person wants to know; rows that a stack never came to are left out."""
     rows = {"state": "up" if status["ready"] else "not up"}
-    rows |= {name.replace("_", " "): text for name, text in in_words(status.get("loop", {})).items()}
+    rows |= in_words(status.get("loop", {}))
     if label_studio := status.get("label_studio"):
         rows["Label Studio"] = f"{label_studio['url']}/projects/{label_studio['project_id']}/data"
         rows["user"] = label_studio["user"]
@@ -178,5 +188,8 @@ def _print(status: dict[str, Any], *, with_password: bool = True) -> None:
         rows.setdefault("release", status["release"])
     if processes := status["processes"]:
         rows["processes"] = ", ".join(f"{name} {pid}" for name, pid in processes.items())
-    for name, value in rows.items():
-        typer.echo(f"{name:<14}{value}")
+    typer.echo("\n".join(_lines(rows)))
+
+
+def _lines(rows: dict[str, str]) -> list[str]:
+    return [f"{name.replace('_', ' '):<14}{value}" for name, value in rows.items()]

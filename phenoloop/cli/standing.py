@@ -17,9 +17,12 @@ IMPATIENT = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attemp
 """Someone waits for the answer, perhaps because something is down."""
 
 
+PENDING = "PendingManualApproval"
+
+
 def standing(settings: Settings) -> dict[str, Any]:
     """By concern; one that can't be seen says why under `problem` and hides no other."""
-    from sync.bootstrap import build_loop  # heavy
+    from sync.bootstrap import build_loop  # heavy, and of no use to the other commands
 
     loop = build_loop(settings, patience=IMPATIENT)
     looks: dict[str, Callable[[Loop], dict[str, Any]]] = {
@@ -45,7 +48,10 @@ def _seen(look: Callable[[Loop], dict[str, Any]], loop: Loop) -> dict[str, Any]:
 
 def _annotations(loop: Loop) -> dict[str, Any]:
     decision, pending = loop.decision()
-    text = f"a run starts now: {decision.reason}" if decision.due else decision.reason
+    latest = loop.snapshots.latest()
+    text = f"a run is due: {decision.reason}" if decision.due else decision.reason
+    if decision.due and latest is not None and not latest.photos["train"]:
+        text += "; but none of them can be trained on (skipped, or all of photos for testing)"
     return {"changed": pending.count, "due": decision.due, "text": text}
 
 
@@ -66,12 +72,23 @@ def _run(loop: Loop) -> dict[str, Any]:
 
 
 def _release(loop: Loop) -> dict[str, Any]:
-    live, newest = loop.live(), loop.newest_approved()
-    version = next((package.version for package in loop.packages() if live and package.arn == live.package_arn), None)
+    live, known = loop.live(), loop.packages()
+    newest = next((package for package in known if package.approved), None)
+    waiting = [package.version for package in known if package.status == PENDING]
+    version = next((package.version for package in known if live and package.arn == live.package_arn), None)
     text = f"{live.name} (version {version or 'adopted'})" if live else "none"
     coming = newest.version if newest and (live is None or newest.arn != live.package_arn) else None
     text += f"; version {coming} is on its way" if coming else ""
-    return {"name": live.name if live else None, "version": version, "coming": coming, "text": text}
+    text += f"; `phenoloop releases approve {waiting[0]}` or reject it" if waiting else ""
+    endpoints = {"detector": live.detector.endpoint, "segmenter": live.segmenter.endpoint} if live else {}
+    return {
+        "name": live.name if live else None,
+        "version": version,
+        "coming": coming,
+        "waiting": waiting,
+        "endpoints": endpoints,
+        "text": text,
+    }
 
 
 def _open_tasks(loop: Loop) -> dict[str, Any]:

@@ -20,9 +20,9 @@ app = typer.Typer(no_args_is_help=True, help="What sync does: snapshots, runs, r
 
 @app.command()
 def once(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Look at everything once and do what is due, as the worker does after a restart."""
-    worker = _worker(data_dir)
-    worker.turn()
+    """Look at everything once and do what is due, as the worker does after a restart. Exit code 1 if some failed."""
+    if not _worker(data_dir).turn():
+        raise typer.Exit(1)
 
 
 @app.command()

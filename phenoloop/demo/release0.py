@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loc360.manifest import Manifest
-from phenoloop.errors import LocalStackError, RegistryFailed
+from phenoloop.errors import LocalStackError
 from phenoloop.local_aws.environments import REPOSITORY, environment_python
 from phenoloop.local_aws.services import base_environment
 from phenoloop.settings import TrainingSettings
@@ -26,15 +26,8 @@ def ensure_release0(sagemaker: SageMakerClient, s3: S3Client, bucket: str, train
 
     Raises LocalStackError if the export fails, and what `sync.registry` raises.
     """
-    if not _has_chains(sagemaker, training.package_group):
+    if not packages(sagemaker, training.package_group):
         _register(sagemaker, s3, bucket, training)
-
-
-def _has_chains(sagemaker: SageMakerClient, group: str) -> bool:
-    try:
-        return bool(packages(sagemaker, group))
-    except RegistryFailed:  # no such group yet
-        return False
 
 
 def _register(sagemaker: SageMakerClient, s3: S3Client, bucket: str, training: TrainingSettings) -> None:

@@ -60,8 +60,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         yield Aws()
 
 
-def asked(runs: Runs, name: str = "snapshot-1", *, again: bool = False) -> tuple[str, bool]:
-    run, is_new = runs.request(snapshot(name), LIVE, reason="a test", by_itself=not again, again=again)
+def asked(runs: Runs, name: str = "snapshot-1", *, by_itself: bool = True) -> tuple[str, bool]:
+    run, is_new = runs.request(snapshot(name), LIVE, reason="a test", by_itself=by_itself)
     return run.name, is_new
 
 
@@ -96,14 +96,9 @@ def test_a_run_that_was_asked_for_but_not_started_is_started_later(aws: Aws) -> 
     assert runs.arn(runs.get(name))
 
 
-def test_a_run_that_did_not_fail_is_not_repeated_on_demand(aws: Aws) -> None:
-    name, _ = asked(aws.runs())
-    assert asked(aws.runs(), again=True) == (name, False)
-
-
 def test_the_days_runs_count_only_those_that_started_by_themselves(aws: Aws) -> None:
     asked(aws.runs())
-    asked(aws.runs(), "snapshot-2", again=True)
+    asked(aws.runs(), "snapshot-2", by_itself=False)
     assert aws.runs().started_today(datetime.now(UTC)) == 1
 
 

@@ -66,14 +66,17 @@ def write_channel(folder: Path, scenes: list[Scene], objects: list[Objects]) -> 
     for index, (scene, there) in enumerate(zip(scenes, objects, strict=True)):
         cv2.imwrite(str(folder / f"{index:04d}.jpg"), scene.photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
         size = {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "mm_per_px": scene.mm_per_px}
-        lines.append(json.dumps({"file": f"{index:04d}.jpg", "objects": there} | size))
+        named = {"file": f"{index:04d}.jpg", "photo": f"s3://loop/images/{index}.jpg", "group": None}
+        lines.append(json.dumps(named | {"objects": there} | size))
     (folder / "photos.jsonl").write_text("\n".join(lines))
 
 
-def job(base: Path, scenes: list[Scene], objects: list[Objects], **hyperparameters: str) -> Path:
-    """`base` with what SageMaker lays there before a training starts; the last scene is for validation."""
-    write_channel(base / "input/data/train", scenes[:-1], objects[:-1])
-    write_channel(base / "input/data/validation", scenes[-1:], objects[-1:])
+def job(
+    base: Path, scenes: list[Scene], objects: list[Objects], *, validation: int = 1, **hyperparameters: str
+) -> Path:
+    """`base` with what SageMaker lays there before a training starts; the last scenes are for validation."""
+    write_channel(base / "input/data/train", scenes[:-validation], objects[:-validation])
+    write_channel(base / "input/data/validation", scenes[-validation:], objects[-validation:])
     config = base / "input/config/hyperparameters.json"
     config.parent.mkdir(parents=True)
     config.write_text(json.dumps({"epochs": "1", "batch_size": "2", "time_limit_s": "300"} | hyperparameters))
@@ -191,6 +194,7 @@ def test_the_model_folder_says_what_it_holds(detector_job: tuple[Path, Any], sce
     assert about["role"] == "detector"
     assert about["labels"] == sorted(labels)
     assert about["version"] == "job-7"
+    assert "score_threshold" not in about  # one photo for validation can't tell
     assert about["sha256"] == hashlib.sha256((detector_job[0] / "model/model.pt").read_bytes()).hexdigest()
 
 
@@ -201,6 +205,26 @@ def test_a_detector_learns_from_boxes_alone_and_without_any_label(
     base = job(tmp_path, scenes, objects, stage="detector", encoder_weights="none")
     assert trained(training_python, base)
     assert (base / "model/model.pt").exists()
+    assert max(batch_norm_means(training_python, base / "model/model.pt")) > 0
+
+
+def batch_norm_means(python: Path, model: Path) -> list[float]:
+    """How far from 0 the means of each batch norm are that the model is served with."""
+    program = (
+        "import json, sys, torch; buffers = torch.jit.load(sys.argv[1]).named_buffers();"
+        "print(json.dumps([float(value.abs().max()) for name, value in buffers if 'running_mean' in name]))"
+    )
+    said = subprocess.run([str(python), "-c", program, str(model)], capture_output=True, text=True, check=True)
+    return [float(value) for value in json.loads(said.stdout)]
+
+
+def test_a_detector_says_from_which_score_on_it_is_right(
+    training_python: Path, scenes: list[Scene], tmp_path: Path
+) -> None:
+    objects = [objects_of(scene) for scene in scenes]
+    base = job(tmp_path, scenes, objects, validation=3, stage="detector", epochs="10", batch_size="1")
+    assert trained(training_python, base)
+    assert 0.15 <= json.loads((base / "model/model.json").read_text())["score_threshold"] <= 0.6
 
 
 def test_a_segmenter_without_masks_stays_the_live_one(
@@ -210,6 +234,16 @@ def test_a_segmenter_without_masks_stays_the_live_one(
     assert trained(training_python, base) == []
     assert [file.name for file in (base / "model").iterdir()] == ["unchanged.json"]
     assert json.loads((base / "model/unchanged.json").read_text())["unchanged"] is True
+
+
+def test_a_segmenter_with_nothing_but_specks_stays_the_live_one(
+    training_python: Path, scenes: list[Scene], tmp_path: Path
+) -> None:
+    speck = {"label": "carrot", "box_px": [9, 9, 13, 13], "mask": mask_base64(np.ones((4, 4), np.bool_)),
+             "origin_px": [9, 9]}  # fmt: skip
+    base = job(tmp_path, scenes, [[speck] for _ in scenes], stage="segmenter")
+    assert trained(training_python, base) == []
+    assert [file.name for file in (base / "model").iterdir()] == ["unchanged.json"]
 
 
 @pytest.mark.parametrize("stage", ["detector", "segmenter"])

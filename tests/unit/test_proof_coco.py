@@ -67,6 +67,10 @@ def test_group_and_scale_travel_with_the_photo(tmp_path: Path) -> None:
     assert found.photos[0].metadata == {"group": "plant-3", "mm-per-px": "0.25000"}
 
 
+def test_a_group_may_be_a_number(tmp_path: Path) -> None:
+    assert read(tmp_path, {"bbox": [1, 1, 4, 2]}, group=0).photos[0].group == "0"
+
+
 def test_a_photo_of_another_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="not as the data set says"):
         read(tmp_path, width=9)

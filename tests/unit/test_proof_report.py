@@ -2,6 +2,8 @@
 
 import io
 import json
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from phenoloop.demo.proof.annotator import Shares
 from phenoloop.demo.proof.findings import Findings
 from phenoloop.demo.proof.known import KnownObject, Plan
 from phenoloop.demo.proof.report import print_report
-from phenoloop.demo.proof.scoring import ReleaseScore, comparison, gain_over
+from phenoloop.demo.proof.run import failures_noted
+from phenoloop.demo.proof.scoring import ReleaseScore, comparison, gain_over, groups_of
+from phenoloop.demo.proof.steps import StepFailed
 from phenoloop.labelling.annotated import decode_regions
-from tests.unit.proof_things import known, predicted
+from tests.unit.proof_things import known, photo, predicted
 from training.scores import chain_scores, intervals
 
 
@@ -37,7 +41,7 @@ def printed(findings: Findings) -> str:
 
 @pytest.fixture
 def findings() -> Findings:
-    found = Findings(seed=7, photos=Plan(open=2, annotated=24, judged_on=5, tests=4))
+    found = Findings(seed=7, photos=Plan(open=2, annotated=24, judged_on=8, shuffled=16, tests=4))
     found.releases = [scored("r0", known("carrot")), scored("r1", known("tomato"))]
     found.gains = [gain_over(found.releases[1], found.releases[0])]
     found.annotated = Shares(accepted=3, corrected=1)
@@ -64,7 +68,15 @@ def test_a_better_release_has_a_gain_above_zero(findings: Findings) -> None:
 
 def test_a_report_tells_everything(findings: Findings) -> None:
     text = printed(findings)
-    for told in ("release 1 minus 0", "mask AP50", "length error, mm", "75% (3)", "9.5", "+0.200 (+0.100 to +0.300)"):
+    for told in (
+        "release 1 minus 0",
+        "mask AP50",
+        "labels pooled",
+        "length error, mm",
+        "75% (3)",
+        "9.5",
+        "+0.200 (+0.100 to +0.300)",
+    ):
         assert told in text
     assert "The loop closes. Seed 7" in text
 
@@ -82,6 +94,43 @@ def test_a_failed_proof_still_reports_what_it_found(findings: Findings) -> None:
 def test_a_proof_that_failed_at_once_has_no_tables() -> None:
     found = Findings(seed=1, failures=["The stack did not start."])
     assert printed(found).splitlines()[0] == "failed: The stack did not start."
+
+
+@pytest.mark.parametrize(("tests", "failed"), [(16, ""), (15, "failed: Only 15 test photos; a proof needs 16.")])
+def test_a_proof_on_too_few_test_photos_does_not_hold(tests: int, failed: str) -> None:
+    found = Findings(seed=1)
+    found.plan(Plan(open=2, annotated=20, judged_on=6, shuffled=14, tests=tests))
+    assert found.as_json()["holds"] == (not failed)
+    assert printed(found).startswith(failed)
+
+
+def test_photos_of_one_group_are_one_witness() -> None:
+    two = [replace(photo(known(), name=f"{n}.jpg"), group="plant") for n in range(2)]
+    assert groups_of([*two, photo(name="c.jpg")]) == ("group plant", "group plant", "photo c.jpg")
+    assert groups_of([photo(), photo(name="b.jpg")]) is None
+
+
+def test_a_gain_on_photos_of_one_plant_proves_nothing(findings: Findings) -> None:
+    before, after = (replace(score, groups=("plant",) * 4) for score in findings.releases)
+    assert gain_over(after, before)["quality"].low < 0 < findings.gains[0]["quality"].low
+
+
+def test_a_stack_that_does_not_stop_hides_no_other_failure() -> None:
+    found = Findings(seed=1)
+    told: list[str] = []
+
+    def noted() -> AbstractContextManager[None]:
+        return failures_noted(found, told.append)
+
+    with noted(), noted():
+        try:
+            with noted():
+                raise StepFailed("The run failed.")
+        finally:
+            with noted():
+                raise StepFailed("The stack did not stop.")
+    assert found.failures == ["The run failed.", "The stack did not stop."]
+    assert told == [f"failed: {reason}" for reason in found.failures]
 
 
 def test_the_json_holds_the_same(findings: Findings) -> None:

@@ -29,15 +29,23 @@ class Clock:
 
 class FakeBucket:
     def __init__(self) -> None:
-        self.known_runs: set[str] = set()
+        self.known_runs: list[str] = []
+        self.unstarted: set[str] = set()
         self.release = "release-0"
         self.end: RunEnd | None = None
         self.steps: tuple[str, ...] = ()
         self.facts: dict[str, Any] = {}
-        self.approved = {"chain/1", "chain/2"}
+        self.made_by = "run-1"
+        self.known_packages = {"chain/1": "Approved", "chain/2": "Approved"}
 
-    def runs(self) -> set[str]:
+    def runs(self) -> list[str]:
         return self.known_runs
+
+    def is_started(self, run: str) -> bool:
+        return run not in self.unstarted
+
+    def release_run(self, release: str) -> str | None:
+        return self.made_by
 
     def live_release(self) -> str:
         return self.release
@@ -49,10 +57,10 @@ class FakeBucket:
         return self.steps
 
     def run_facts(self, name: str) -> dict[str, Any]:
-        return self.facts | {"run": name}
+        return {"photos": {"train": 14, "validation": 4, "test": 6}} | self.facts | {"run": name}
 
-    def approved_packages(self) -> set[str]:
-        return self.approved
+    def packages(self) -> dict[str, str]:
+        return self.known_packages
 
 
 class FakeDesk:
@@ -114,16 +122,53 @@ def test_long_waiting_tells_what_there_is_to_see() -> None:
 
 def test_only_a_run_that_was_not_there_before_counts() -> None:
     bucket = FakeBucket()
-    bucket.known_runs = {"old", "new"}
-    assert watching(bucket).run_after({"old"}, "Run started") == "new"
+    bucket.known_runs = ["old", "new"]
+    assert watching(bucket).run_after({"old"}, "Run started", photos=24) == "new"
     with pytest.raises(StepFailed, match=r"Control: run started.*3 of 20 changed annotations"):
-        watching(bucket, says="3 of 20 changed annotations").run_after({"old", "new"}, "Control: run started")
+        watching(bucket, says="3 of 20 changed annotations").run_after(
+            {"old", "new"}, "Control: run started", photos=24
+        )
+
+
+def test_of_several_new_runs_the_oldest_counts() -> None:
+    bucket = FakeBucket()
+    bucket.known_runs = ["z-first", "a-second"]
+    assert watching(bucket).run_after(set(), "Run started", photos=24) == "z-first"
+
+
+def test_a_run_counts_once_it_is_started() -> None:
+    bucket = FakeBucket()
+    bucket.known_runs, bucket.unstarted = ["asked-for"], {"asked-for"}
+    with pytest.raises(StepFailed, match="Run started"):
+        watching(bucket).run_after(set(), "Run started", photos=24)
+
+
+def test_a_run_that_started_before_all_was_annotated_fails() -> None:
+    bucket = FakeBucket()
+    bucket.known_runs = ["early"]
+    with pytest.raises(StepFailed, match="not of every annotated photo"):
+        watching(bucket).run_after(set(), "Run started", photos=25)
 
 
 def test_the_release_that_goes_live_is_found() -> None:
     bucket = FakeBucket()
     bucket.release = "release-1"
     assert watching(bucket).release_after("release-0", "run-1") == "release-1"
+
+
+@pytest.mark.parametrize("made_by", [None, "run-0"])
+def test_a_release_that_came_of_something_else_fails(made_by: str | None) -> None:
+    bucket = FakeBucket()
+    bucket.release, bucket.made_by = "release-1", cast("str", made_by)
+    with pytest.raises(StepFailed, match="not of this run"):
+        watching(bucket).release_after("release-0", "run-1")
+
+
+def test_a_run_that_fails_after_its_release_is_live_fails() -> None:
+    bucket = FakeBucket()
+    bucket.end = RunEnd("Failed", "CanNotTell", ())
+    with pytest.raises(StepFailed, match="The run failed"):
+        watching(bucket).succeeded("run-1")
 
 
 def test_a_failed_run_fails_at_once_with_its_reason() -> None:
@@ -169,8 +214,11 @@ def test_predictions_that_stay_fail_the_step() -> None:
 
 def controlled(bucket: FakeBucket) -> Findings:
     """What a control finds when shuffled annotations led to `run-2`."""
-    findings, before = Findings(seed=1), Before({"run-1"}, {"chain/1", "chain/2"}, "release-1")
-    bucket.known_runs = {"run-1", "run-2"}
+    findings, before = (
+        Findings(seed=1),
+        Before({"run-1"}, {"chain/1": "Approved", "chain/2": "Approved"}, "release-1", 24),
+    )
+    bucket.known_runs = ["run-1", "run-2"]
     see_control_refused(before, cast("Bucket", bucket), watching(bucket), findings, stepping(), pause=lambda _: None)
     return findings
 
@@ -179,7 +227,7 @@ def control_bucket() -> FakeBucket:
     """Of a run that was judged and not promoted."""
     bucket = FakeBucket()
     bucket.release, bucket.end = "release-1", RunEnd("Succeeded", "", ("IsBetter Succeeded",))
-    bucket.facts = {"gain": {"mean": -0.4, "low": -0.5, "high": -0.3}}
+    bucket.facts = {"test_photos": 6, "gain": {"mean": -0.4, "low": -0.5, "high": -0.3}}
     return bucket
 
 
@@ -194,10 +242,11 @@ def test_a_control_that_is_promoted_fails() -> None:
         controlled(bucket)
 
 
-def test_a_control_that_is_approved_but_not_live_yet_fails() -> None:
+@pytest.mark.parametrize("approval", ["Approved", "PendingManualApproval"])
+def test_a_control_that_is_registered_fails(approval: str) -> None:
     bucket = control_bucket()
-    bucket.approved = {"chain/1", "chain/2", "chain/3"}
-    with pytest.raises(StepFailed, match="promoted"):
+    bucket.known_packages = bucket.known_packages | {"chain/3": approval}
+    with pytest.raises(StepFailed, match="registered or promoted"):
         controlled(bucket)
 
 
@@ -205,4 +254,30 @@ def test_a_control_whose_run_crashed_proves_nothing() -> None:
     bucket = control_bucket()
     bucket.end, bucket.facts = RunEnd("Failed", "out of memory", ()), {}
     with pytest.raises(StepFailed, match=r"never judged.*out of memory"):
+        controlled(bucket)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"gain": {"mean": -0.1, "low": -0.3, "high": 0.1}}, {"verdict": "better"}],
+    ids=["perhaps no worse", "called better"],
+)
+def test_a_control_that_is_not_measured_to_be_worse_fails(facts: dict[str, Any]) -> None:
+    bucket = control_bucket()
+    bucket.facts |= facts
+    with pytest.raises(StepFailed, match="not measured to be worse"):
+        controlled(bucket)
+
+
+@pytest.mark.parametrize("verdict", [None, "not better"])
+def test_a_control_holds_with_or_without_a_verdict(verdict: str | None) -> None:
+    bucket = control_bucket()
+    bucket.facts["verdict"] = verdict
+    assert controlled(bucket).runs["shuffled annotations"]["verdict"] == verdict
+
+
+def test_a_control_on_too_few_test_photos_proves_nothing() -> None:
+    bucket = control_bucket()
+    bucket.facts["test_photos"] = 3
+    with pytest.raises(StepFailed, match="never judged"):
         controlled(bucket)

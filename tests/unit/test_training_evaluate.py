@@ -18,7 +18,7 @@ from tests.unit.training_archives import (
 )
 from training.errors import ArchiveInvalid, JobFailed
 from training.evaluate import candidate_manifest, evaluate
-from training.job import ProcessingFolders, run_to_exit
+from training.job import ProcessingFolders, failure_reason, run_to_exit
 from training.unpacking import unpacked
 
 PHOTOS = (
@@ -58,6 +58,7 @@ def test_what_training_left_unchanged_is_the_live_model(folders: ProcessingFolde
     put_model(folders, "detector", "detect")
     put_unchanged(folders, "segmenter")
     report = evaluated(folders)
+    assert (folders.output("evaluation") / "photos.json").is_file()
     assert report["quality"]["candidate"] == 1
     assert (report["detector_url"], report["segmenter_url"]) == ("s3://loop/detector", "s3://loop/live_segmenter")
 
@@ -82,6 +83,35 @@ def predict_fn(body, model):
     put_unchanged(folders, "segmenter")
     report = evaluated(folders)
     assert (report["candidate"]["found"], report["live"]["found"]) == (0, 5)
+
+
+def test_a_label_that_annotators_use_must_not_get_lost(tmp_path: Path) -> None:
+    folders = ProcessingFolders(tmp_path)
+    put_test_photos(folders, *PHOTOS[:1], labels=["Cucumber"])
+    put_live_chain(folders)
+    put_model(folders, "detector", "detect", labels=["CARROT", "leek"])
+    put_unchanged(folders, "segmenter")
+    assert evaluated(folders)["labels_lost"] == ["cucumber", "tomato"]
+
+
+def test_demands_come_from_the_environment(folders: ProcessingFolders) -> None:
+    put_model(folders, "detector", "detect")
+    put_unchanged(folders, "segmenter")
+    assert evaluated(folders)["verdict"] == "doubtful"
+    evaluate(folders, URLS | {"MINIMUM_TEST_PHOTOS": "3", "MINIMUM_GAIN": "0.1"})
+    report = json.loads((folders.output("evaluation") / "evaluation.json").read_text())
+    assert report["verdict"] == "not better"
+    assert "by more than 0.1" in report["reasons"][0]
+    with pytest.raises(JobFailed, match="MINIMUM_GAIN is no number"):
+        evaluate(folders, URLS | {"MINIMUM_GAIN": "much"})
+
+
+def test_a_live_chain_that_can_not_be_loaded_gives_way(folders: ProcessingFolders) -> None:
+    put_model(folders, "live-detector", "no_such_name")
+    put_model(folders, "detector", "detect")
+    put_unchanged(folders, "segmenter")
+    report = evaluated(folders)
+    assert (report["quality"], report["live"]["failed_photos"]) == ({"candidate": 1, "live": 0}, 3)
 
 
 def test_a_model_that_ends_fails_the_job(folders: ProcessingFolders) -> None:
@@ -151,6 +181,12 @@ def test_the_reason_of_a_failure_is_left_where_sagemaker_looks(folders: Processi
         run_to_exit(folders, lambda given: evaluate(given, {}))
     assert ended.value.code == 1
     assert folders.message.read_text() == "The environment lacks LIVE_DETECTOR_URL, LIVE_SEGMENTER_URL."
+
+
+def test_the_reason_of_an_unknown_failure_begins_with_what_happened() -> None:
+    with pytest.raises(KeyError) as caught:
+        {}["x"]
+    assert failure_reason(caught.value).startswith("KeyError: 'x'\n\nTraceback")
 
 
 def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:

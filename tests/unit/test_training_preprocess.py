@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +26,7 @@ from tests.unit.training_snapshots import (
     region,
     square,
 )
-from training.dataset import LabelledObject, LabelledPhoto, read_photos, scaled
+from training.dataset import LabelledObject, LabelledPhoto, read_labels, read_photos, scaled
 from training.errors import DatasetInvalid, JobFailed
 from training.job import ProcessingFolders
 from training.masks import PlacedMask
@@ -64,7 +66,7 @@ def test_each_photo_goes_to_its_split(s3: Any, folders: ProcessingFolders) -> No
         put_photo(s3, f"{name}.jpg")
     run(s3, folders, line("a.jpg"), line("b.jpg", "test"), line("c.jpg", "validation"), line("d.jpg"))
     assert [photo.source[-5:] for photo in photos(folders, "train")] == ["a.jpg", "d.jpg"]
-    assert [photo.file for photo in photos(folders, "train")] == ["0001.jpg", "0002.jpg"]
+    assert [photo.file.name for photo in photos(folders, "train")] == ["0001.jpg", "0002.jpg"]
     assert [photo.source[-5:] for photo in photos(folders, "validation")] == ["c.jpg"]
     assert [photo.source[-5:] for photo in photos(folders, "test")] == ["b.jpg"]
     assert report(folders)["photos"] == {"train": 2, "validation": 1, "test": 1}
@@ -76,7 +78,7 @@ def test_photos_to_learn_from_are_scaled_with_their_truth(s3: Any, folders: Proc
     run(s3, folders, line("a.jpg", regions=[region(box, mask=mask)]), side_px=200)
     (photo,) = photos(folders, "train")
     (thing,) = photo.objects
-    assert photo_size(str(folders.output("train") / photo.file)) == (photo.width_px, photo.height_px) == (200, 150)
+    assert photo_size(str(photo.file)) == (photo.width_px, photo.height_px) == (200, 150)
     assert photo.mm_per_px == 1.0
     assert thing.box_px == Box(50, 25, 60, 35)
     assert thing.mask is not None
@@ -90,7 +92,7 @@ def test_a_photo_to_learn_from_is_stored_upright(s3: Any, folders: ProcessingFol
     run(s3, folders, line("a.jpg", width_px=300, height_px=400, regions=[region((10, 20, 110, 80))]))
     (photo,) = photos(folders, "train")
     x0, y0, x1, y1 = map(int, photo.objects[0].box_px)
-    stored = read_photo(str(folders.output("train") / photo.file))
+    stored = read_photo(str(photo.file))
     assert stored.shape == (400, 300, 3)
     assert np.allclose(stored[y0 + 9 : y1 - 9, x0 + 9 : x1 - 9], COLOURS["carrot"], atol=12)
 
@@ -99,12 +101,13 @@ def test_test_photos_are_kept_as_they_are(s3: Any, folders: ProcessingFolders) -
     box, mask = square()
     put_photo(s3, "a.jpg")
     original = put_photo(s3, "b.PNG", kind="PNG")
-    run(s3, folders, line("a.jpg"), line("b.PNG", "test", [region(box, mask=mask)]), side_px=100)
+    run(s3, folders, line("a.jpg"), line("b.PNG", "test", [region(box, mask=mask)], group="plant-3"), side_px=100)
     (photo,) = photos(folders, "test")
-    assert photo.file == "0001.png"
-    assert (folders.output("test") / photo.file).read_bytes() == original
-    assert (photo.width_px, photo.height_px, photo.mm_per_px) == (400, 300, 0.5)
+    assert photo.file.name == "0001.png"
+    assert photo.file.read_bytes() == original
+    assert (photo.width_px, photo.height_px, photo.mm_per_px, photo.group) == (400, 300, 0.5, "plant-3")
     assert photo.objects[0].box_px == box
+    assert read_labels(folders.output("test")) == ("carrot", "tomato")
 
 
 def test_key_points_are_dropped_and_counted(s3: Any, folders: ProcessingFolders) -> None:
@@ -113,6 +116,21 @@ def test_key_points_are_dropped_and_counted(s3: Any, folders: ProcessingFolders)
     assert len(photos(folders, "train")[0].objects) == 1
     assert report(folders)["key_points"] == 1
     assert report(folders)["regions"]["train"] == 1
+
+
+def test_a_photo_with_a_key_point_outside_all_regions_is_left_out(s3: Any, folders: ProcessingFolders) -> None:
+    """Its object would be learnt as background."""
+    put_photo(s3, "x.jpg")
+    point = region((99, 99, 99, 99), kind="keypoint")
+    (item,) = left_out(s3, folders, line("x.jpg", regions=[point, region((0, 0, 30, 30))]))
+    assert item["reason"] == "Key points in no other region: 1. Their objects would be learnt as background."
+
+
+def test_photos_with_key_points_alone_are_no_broken_photos(s3: Any, folders: ProcessingFolders) -> None:
+    points = [line(f"{name}.jpg", regions=[region((9, 9, 9, 9), kind="keypoint")]) for name in "xyz"]
+    for name in "xyz":
+        put_photo(s3, f"{name}.jpg")
+    assert len(left_out(s3, folders, *points)) == 3
 
 
 def test_boxes_and_masks_are_clipped_to_the_photo(s3: Any, folders: ProcessingFolders) -> None:
@@ -152,6 +170,36 @@ def left_out(s3: Any, folders: ProcessingFolders, *lines: dict[str, Any]) -> lis
 def test_a_missing_photo_is_left_out_and_named(s3: Any, folders: ProcessingFolders) -> None:
     (item,) = left_out(s3, folders, line("gone.jpg"))
     assert item == {"photo": "s3://loop/images/gone.jpg", "reason": "The photo can't be fetched: NoSuchKey."}
+
+
+@pytest.mark.parametrize("code", ["SlowDown", "InternalError"])
+def test_an_s3_that_does_not_answer_fails_the_job(s3: Any, folders: ProcessingFolders, code: str) -> None:
+    """The photo is as it was; the next run would miss it for no reason."""
+    lines = five_good(s3)
+    put_snapshot(s3, *lines)
+    with pytest.raises(JobFailed, match=rf"S3 does not give s3://loop/images/c.jpg: .*{code}"):
+        preprocess(Failing(s3, "images/c.jpg", code), SNAPSHOT, folders)
+
+
+def test_a_forbidden_photo_is_left_out(s3: Any, folders: ProcessingFolders) -> None:
+    put_snapshot(s3, *five_good(s3))
+    preprocess(Failing(s3, "images/c.jpg", "AccessDenied"), SNAPSHOT, folders)
+    (item,) = report(folders)["left_out"]
+    assert item["reason"] == "The photo can't be fetched: AccessDenied."
+
+
+@dataclass(frozen=True)
+class Failing:
+    """An S3 that refuses one object."""
+
+    s3: Any
+    key: str
+    code: str
+
+    def get_object(self, *, Bucket: str, Key: str) -> Any:  # noqa: N803  # boto3's names
+        if Key == self.key:
+            raise ClientError({"Error": {"Code": self.code}}, "GetObject")
+        return self.s3.get_object(Bucket=Bucket, Key=Key)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -222,7 +270,8 @@ sides = st.integers(8, 60)
 def test_a_scaled_mask_stays_on_its_object(x: int, y: int, width: int, height: int, factor: float) -> None:
     box = Box(x, y, x + width, y + height)
     thing = LabelledObject("carrot", box, PlacedMask(np.ones((height, width), np.bool_), (x, y)))
-    small = scaled(LabelledPhoto("f", "s", 400, 300, 0.5, (thing,)), round(400 * factor), round(300 * factor))
+    photo = LabelledPhoto(Path("f"), "s", None, 400, 300, 0.5, (thing,))
+    small = scaled(photo, round(400 * factor), round(300 * factor))
     (there,) = small.objects
     assert there.mask is not None
     assert np.allclose(there.mask.box_px, there.box_px, atol=1)

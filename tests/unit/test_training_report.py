@@ -16,13 +16,15 @@ from training.chain_run import Chain, run_chain
 from training.dataset import read_photos
 from training.errors import CallRefused, JobFailed
 from training.job import ProcessingFolders
-from training.report import evaluation
+from training.report import by_photo, evaluation
+from training.verdict import Demands
 
 PHOTOS = (
     [Painted("carrot", Box(20, 30, 140, 90)), Painted("tomato", Box(200, 100, 290, 190), ellipse=True)],
     [Painted("cucumber", Box(50, 60, 260, 120))],
     [Painted("tomato", Box(10, 10, 90, 90), ellipse=True), Painted("carrot", Box(120, 200, 300, 250))],
 )
+ANY = Demands()
 Model = Callable[[str], str]
 
 
@@ -32,16 +34,28 @@ class InProcess:
 
 
 def report(
-    tmp_path: Path, detector: Model = detect, segmenter: Model = segment, photos: Sequence[Sequence[Painted]] = PHOTOS
+    tmp_path: Path,
+    detector: Model = detect,
+    segmenter: Model = segment,
+    photos: Sequence[Sequence[Painted]] = PHOTOS,
+    *,
+    live_detector: Model = detect,
+    group: str | None = None,
+    demands: Demands = ANY,
 ) -> dict[str, Any]:
-    """Of a candidate with these models against a live chain that finds everything; as it would be read again."""
+    """Of a candidate with these models against a live chain that finds everything; as it would be read again.
+
+    With what `by_photo` says as "photos".
+    """
     folders = ProcessingFolders(tmp_path)
-    put_test_photos(folders, *photos)
+    put_test_photos(folders, *photos, group=group)
     labelled = read_photos(folders.input("test"))
     candidate = Chain("candidate", manifest(), InProcess(detector), InProcess(segmenter))
-    live = Chain("live", manifest(), InProcess(detect), InProcess(segment))
-    runs = [run_chain(chain, labelled, folders.input("test")) for chain in (candidate, live)]
-    return dict(json.loads(json.dumps(evaluation(labelled, *runs, {"detector": "s3://a", "segmenter": "s3://b"}))))
+    live = Chain("live", manifest(), InProcess(live_detector), InProcess(segment))
+    runs = run_chain(candidate, labelled), run_chain(live, labelled, may_fail=True)
+    urls = {"detector": "s3://a", "segmenter": "s3://b"}
+    said = evaluation(labelled, *runs, urls=urls, demands=demands) | {"photos": by_photo(labelled, *runs)}
+    return dict(json.loads(json.dumps(said)))
 
 
 def wrong_labels(body: str) -> str:
@@ -76,13 +90,26 @@ def test_a_photo_on_which_a_chain_fails_counts_as_nothing_found_and_is_named(tmp
     assert said["candidate"]["failed_photos"] == 1
     assert said["photos"][1]["candidate"]["failure"] == "No cucumbers, please."
     assert said["photos"][1]["candidate"]["missed"] == 1
-    assert said["quality"]["candidate"] == pytest.approx(2 / 3, abs=1e-4)
+    assert said["quality"]["candidate"] == pytest.approx(81 / 101, abs=1e-4)
     assert "failure" not in said["photos"][1]["live"]
 
 
 def test_a_chain_that_fails_on_every_photo_ends_the_job(tmp_path: Path) -> None:
     with pytest.raises(JobFailed, match=r"The candidate chain fails on every test photo\. .*release"):
         report(tmp_path, lambda body: "{}")
+
+
+def test_a_live_chain_that_fails_on_every_photo_gives_way(tmp_path: Path) -> None:
+    said = report(tmp_path, live_detector=lambda body: "{}", demands=Demands(test_photos=3))
+    assert said["quality"] == {"candidate": 1, "live": 0}
+    assert (said["verdict"], said["live"]["failed_photos"]) == ("better", 3)
+    assert said["reasons"][-1].startswith("The live chain fails on every test photo. ")
+
+
+def test_photos_of_one_plant_are_one_witness(tmp_path: Path) -> None:
+    said = report(tmp_path, live_detector=wrong_labels, group="plant-3", demands=Demands(test_photos=1))
+    assert (said["test_photos"], said["test_groups"], said["verdict"]) == (3, 1, "doubtful")
+    assert (said["gain"]["low"], said["gain"]["high"]) == (-1, 1)
 
 
 def test_photos_with_nothing_on_them_can_not_tell(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from loc360.wire import Box
 from training.masks import PlacedMask
+from training.resampling import bounds, students_t
 from training.scores import Comparison, Found, Truth, chain_scores, compared, gain, intervals
 
 Photo = tuple[list[Truth], list[Found]]
@@ -94,7 +95,24 @@ def test_a_find_on_an_object_without_label_is_neither_right_nor_wrong_where_labe
 
 def test_without_any_label_in_the_truth_labels_do_not_count() -> None:
     scores = chain_scores(photos(([true(0, None), true(50, None)], [find(0, 0.9), find(50, 0.8, "tomato")])))
-    assert scores.box_ap50 == scores.quality == 1
+    assert scores.box_ap50 == scores.box_ap50_pooled == scores.quality == 1
+
+
+def test_labels_are_the_same_whatever_their_case_and_spaces() -> None:
+    scores = chain_scores(photos(([true(0, "Sugar beet")], [find(0, 0.9, "sugar_beet")])))
+    assert (scores.box_ap50, scores.box_ap50_pooled, scores.wrong_label) == (1, 1, 0)
+
+
+def test_the_pooled_precision_is_of_one_curve_over_all_labels() -> None:
+    """Right, wrong label, right of three: precision 1 up to recall 1/3 (34 thresholds), then 2/3 up to 2/3 (33)."""
+    truth = [true(0), true(50, "tomato"), true(100, "pepper")]
+    found = [find(0, 0.9), find(50, 0.8), find(100, 0.7, "pepper")]
+    assert chain_scores(photos((truth, found))).box_ap50_pooled == pytest.approx((34 + 33 * 2 / 3) / 101)
+
+
+def test_an_invented_label_costs_quality_though_cocos_mean_does_not_see_it() -> None:
+    scores = chain_scores(photos(([true(0)], [find(50, 0.95, "pepper"), find(0, 0.9)])))
+    assert (scores.box_ap50, scores.box_ap50_pooled, scores.quality) == (1, 0.5, 0.5)
 
 
 def test_an_object_without_mask_is_left_aside_by_the_mask_figures() -> None:
@@ -105,7 +123,7 @@ def test_an_object_without_mask_is_left_aside_by_the_mask_figures() -> None:
 def test_without_masks_in_the_truth_quality_is_that_of_the_boxes() -> None:
     scores = chain_scores(photos(([true(0), true(50)], [find(0, 0.9)])))
     assert scores.mask_ap50 is None
-    assert scores.quality == scores.box_ap50
+    assert scores.quality == scores.box_ap50_pooled
 
 
 def test_a_right_box_with_a_wrong_mask_loses_half_the_quality() -> None:
@@ -169,6 +187,37 @@ def test_gain_is_paired_by_photo() -> None:
     difference, alone = gain(better, live)["quality"], intervals(live)["quality"]
     assert 0 < difference.low <= difference.mean <= difference.high
     assert difference.high - difference.low < (alone.high - alone.low) / 2
+
+
+def test_photos_of_a_group_are_drawn_together() -> None:
+    """Twice the same photos tell no more than once."""
+    some = photos(*(some_photo(seed) for seed in range(8)))
+    names = [str(index) for index in range(8)]
+    alone, twice = intervals(some)["quality"], intervals([*some, *some], [*names, *names])["quality"]
+    assert twice == pytest.approx(alone)
+    assert intervals([*some, *some])["quality"].low > alone.low
+
+
+def test_one_witness_tells_nothing() -> None:
+    """Of groups with an object; empty photos don't count."""
+    some = photos(some_photo(1), some_photo(2), ([], []))
+    groups = ["a", "a", "b"]
+    quality = gain(some, some, groups)["quality"]
+    assert (quality.low, quality.high) == (-1, 1)
+    assert "length_median_error_mm" not in gain(some, some, groups)
+    assert intervals(some, groups) == {}
+
+
+def test_few_photos_make_wide_bounds() -> None:
+    values = np.linspace(-0.1, 0.3, 1001)
+    of_few, of_many = (bounds(0.1, values, groups, (-1.0, 1.0)) for groups in (4, 10_000))
+    assert of_many == pytest.approx(np.percentile(values, (2.5, 97.5)), abs=1e-4)
+    assert of_few == pytest.approx((0.1 - 0.19 * 1.875, 0.1 + 0.19 * 1.875), abs=1e-3)
+
+
+@pytest.mark.parametrize(("freedom", "t"), [(1, 12.706), (3, 3.182), (5, 2.571), (9, 2.262), (30, 2.042)])
+def test_students_t_is_that_of_the_tables(freedom: int, t: float) -> None:
+    assert students_t(freedom) == pytest.approx(t, rel=2e-3)
 
 
 def test_gain_wants_the_same_photos() -> None:

@@ -78,8 +78,10 @@ def put_live_chain(folders: ProcessingFolders) -> None:
     (folders.input("live-manifest") / "manifest.json").write_text(json.dumps(manifest(score_threshold=0.1).to_dict()))
 
 
-def put_test_photos(folders: ProcessingFolders, *photos: Sequence[Painted]) -> None:
-    """Of 400 x 300 pixels and 0.5 mm each."""
+def put_test_photos(
+    folders: ProcessingFolders, *photos: Sequence[Painted], group: str | None = None, labels: Sequence[str] = ()
+) -> None:
+    """Of 400 x 300 pixels and 0.5 mm each; all of one group, if it is given. `labels`: of the whole snapshot."""
     folder = folders.input("test")
     folder.mkdir(parents=True)
     labelled = []
@@ -89,5 +91,6 @@ def put_test_photos(folders: ProcessingFolders, *photos: Sequence[Painted]) -> N
             LabelledObject(thing.label, thing.box, trimmed(PlacedMask(thing.mask(400, 300), (0, 0))))
             for thing in things
         )
-        labelled.append(LabelledPhoto(f"{number:04d}.png", f"s3://loop/images/{number}.png", 400, 300, 0.5, objects))
-    write_photos(folder, labelled)
+        file, source = folder / f"{number:04d}.png", f"s3://loop/images/{number}.png"
+        labelled.append(LabelledPhoto(file, source, group, 400, 300, 0.5, objects))
+    write_photos(folder, labelled, labels)

@@ -12,6 +12,7 @@ from torch import Tensor
 from training.contrast.colour import box_mean, scaled_to_side, srgb_to_lab
 from training.contrast.detector import ContrastDetector, best_of_each_place
 from training.contrast.labels import LABELS
+from training.names import folded
 
 
 class Proposed(NamedTuple):
@@ -36,7 +37,7 @@ class Proposals(torch.nn.Module):  # type: ignore[misc]
         )  # fmt: skip
         self.grid_px = first.grid_px
         self.most = most
-        same = [[float(label == known) for label in labels or ("",)] for known in LABELS]
+        same = [[float(folded(label) == folded(known)) for label in labels or ("",)] for known in LABELS]
         self.register_buffer("same", torch.tensor(same))
 
     def forward(self, image: Tensor) -> Proposed:

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from training.augment import cut_out, pasted, placed, recoloured
+from training.dataset import LabelledPhoto
 from training.detector.proposals import Proposals, Proposed
-from training.photos import TruePhoto
 from training.pictures import Album, Floats, Picture, mapped, seen_through
 
 _MOST_PASTED = 6
@@ -22,7 +22,7 @@ class Sample(NamedTuple):
 class ProposedAlbum(Album):
     """With the boxes that are proposed on each photo, found once."""
 
-    def __init__(self, photos: Sequence[TruePhoto], labels: Sequence[str], side_px: int) -> None:
+    def __init__(self, photos: Sequence[LabelledPhoto], labels: Sequence[str], side_px: int) -> None:
         super().__init__(photos, labels, side_px)
         self._proposals = torch.jit.script(Proposals(labels))
         self._masked: dict[str | None, list[tuple[int, int]]] = {}

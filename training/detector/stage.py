@@ -6,55 +6,56 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.course import Deadline, Stop, trained
+from training.course import MOST_MEASURED, Deadline, Learnt, Stop, trained
+from training.dataset import LabelledPhoto, evenly_spaced, labels_of
 from training.detector.losses import asked, loss
+from training.detector.measured import fitting_threshold, precision
 from training.detector.network import DetectorNetwork
 from training.detector.proposals import Proposals, Proposed
 from training.detector.samples import ProposedAlbum, sample
 from training.detector.served import ServedDetector
 from training.encoders import Encoder
 from training.hyperparameters import Hyperparameters
-from training.masks import box_ious
-from training.photos import TruePhoto, labels_of
-from training.pictures import UNNAMED
-from training.precision import Tally, average_precision, tally
 
 SIDE_PX = 384
-ALBUM_SCALE = 1
 
 
 def trained_detector(
-    train: Sequence[TruePhoto],
-    validation: Sequence[TruePhoto],
+    train: Sequence[LabelledPhoto],
+    validation: Sequence[LabelledPhoto],
     settings: Hyperparameters,
     deadline: Deadline,
     stop: Stop,
     device: torch.device,
-) -> torch.nn.Module:
-    """The detector as it is served, to be scripted; label indices are those of `labels_of`. Raises JobFailed."""
+) -> Learnt:
+    """The detector as it is served, to be scripted; label indices are those of `labels_of`. Raises JobFailed.
+
+    With the `score_threshold` that fits the validation photos, if they are enough to tell.
+    """
     labels = labels_of(train)
     side_px = settings.side_px or SIDE_PX
     proposals = Proposals(labels)
     network = DetectorNetwork(Encoder(settings.encoder, settings.encoder_weights), len(labels)).to(
         device, memory_format=torch.channels_last
     )
-    batches = Batches(ProposedAlbum(train, labels, ALBUM_SCALE * side_px), settings, side_px, device)
-    shown = ProposedAlbum(validation, labels, 2 * side_px)
+    batches = Batches(ProposedAlbum(train, labels, side_px), settings, side_px, device)
+    shown = ProposedAlbum(evenly_spaced(validation, MOST_MEASURED), labels, 2 * side_px)
+
+    def served(candidate: torch.nn.Module) -> torch.nn.Module:
+        return ServedDetector(candidate.encoder, candidate.features, candidate.judge, proposals, side_px)
 
     def quality(candidate: torch.nn.Module) -> float | None:
-        return precision(
-            ServedDetector(candidate.encoder, candidate.features, candidate.judge, proposals, side_px),
-            shown,
-            len(labels),
-            device,
-        )
+        return precision(served(candidate), shown, len(labels), device)
 
     best = trained(
         network, network.encoder, batches.loss, quality, steps=batches.steps, settings=settings,
         deadline=deadline, stop=stop,
     )  # fmt: skip
+    with torch.inference_mode():
+        threshold = fitting_threshold(served(best.eval()), shown, device)
     best = best.cpu().eval()
-    return ServedDetector(best.encoder.traced(), best.features, best.judge, proposals, side_px).eval()
+    module = ServedDetector(best.encoder.traced(), best.features, best.judge, proposals, side_px).eval()
+    return Learnt(module, {} if threshold is None else {"score_threshold": threshold})
 
 
 class Batches:
@@ -85,26 +86,3 @@ class Batches:
             self._order += self._rng.permutation(len(self._album)).tolist()
         batch, self._order = self._order[: self._size], self._order[self._size :]
         return batch
-
-
-def precision(detector: torch.nn.Module, album: ProposedAlbum, kinds: int, device: torch.device) -> float | None:
-    """Mean of the average precisions at IoU 0.5 with labels and regardless of them; None if there is no object."""
-    by_kind: list[list[Tally]] = [[] for _ in range(kinds + 1)]
-    for index in range(len(album)):
-        picture = album.picture(index)
-        image = torch.from_numpy(picture.image.transpose(2, 0, 1).copy()).to(device)
-        proposed = Proposed(*(part.to(device) for part in album.proposed(index)))
-        answer = detector.judged(image, proposed)
-        boxes, labels, scores = (values.cpu().numpy() for values in answer)
-        for kind, tallies in enumerate(by_kind):
-            found = (labels == kind) | (kind == kinds)
-            there = (picture.labels == kind) | (picture.labels == UNNAMED) | (kind == kinds)
-            ious = box_ious(boxes[found], picture.boxes[there])
-            ignored = (picture.labels[there] == UNNAMED) & (kind != kinds)
-            tallies.append(tally(scores[found].astype(np.float64), ious, ignored))
-    once = np.ones((1, len(album)))
-    values = np.array([average_precision(tallies, once)[0] for tallies in by_kind if tallies])
-    known = values[:-1][np.isfinite(values[:-1])] if len(values) else values
-    if not len(values) or not np.isfinite(values[-1]):
-        return None
-    return float((values[-1] + known.mean()) / 2) if len(known) else float(values[-1])

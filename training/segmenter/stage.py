@@ -1,6 +1,7 @@
 """Training the segmenter, from the channels' photos to what an endpoint serves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,40 +9,49 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.contrast.segmenter import ContrastSegmenter
-from training.course import Deadline, Stop, trained
+from training.course import MOST_MEASURED, Deadline, Learnt, Stop, trained
+from training.dataset import LabelledObject, LabelledPhoto, evenly_spaced
 from training.encoders import Encoder
+from training.errors import JobFailed
 from training.hyperparameters import Hyperparameters
-from training.photos import TruePhoto
 from training.pictures import Album
 from training.segmenter.network import SegmenterNetwork, told
 from training.segmenter.samples import MARGIN, Crop, crop
 from training.segmenter.served import ServedSegmenter
 
 SIDE_PX = 224
+LEAST_MASK_PX = 30
 _ALBUM_SIDE_PX = 1024
 _MOST_CHECKED = 24
+_MOST_TRIES = 100
 _WITHOUT_GUESS = 0.3
 """Share of the crops that come without one, so that the network learns to see for itself."""
 
 
-def has_masks(photos: Sequence[TruePhoto]) -> bool:
-    return any(thing.mask_png is not None for photo in photos for thing in photo.objects)
+def without_specks(photos: Sequence[LabelledPhoto]) -> tuple[LabelledPhoto, ...]:
+    """Without the masks that are too small to show a shape; the objects stay."""
+    return tuple(replace(photo, objects=tuple(_without_speck(thing) for thing in photo.objects)) for photo in photos)
+
+
+def _without_speck(thing: LabelledObject) -> LabelledObject:
+    is_speck = thing.mask is not None and np.count_nonzero(thing.mask.mask) < LEAST_MASK_PX
+    return replace(thing, mask=None) if is_speck else thing
 
 
 def trained_segmenter(
-    train: Sequence[TruePhoto],
-    validation: Sequence[TruePhoto],
+    train: Sequence[LabelledPhoto],
+    validation: Sequence[LabelledPhoto],
     settings: Hyperparameters,
     deadline: Deadline,
     stop: Stop,
     device: torch.device,
-) -> torch.nn.Module:
+) -> Learnt:
     """The segmenter as it is served, to be scripted. Raises JobFailed. At least one object must have a mask."""
     side_px = settings.side_px or SIDE_PX
     network = SegmenterNetwork(Encoder(settings.encoder, settings.encoder_weights))
     network = network.to(device, memory_format=torch.channels_last)
     batches = Batches(Album(train, (), _ALBUM_SIDE_PX), settings, side_px, device)
-    shown = Album(validation, (), _ALBUM_SIDE_PX)
+    shown = Album(evenly_spaced(validation, MOST_MEASURED), (), _ALBUM_SIDE_PX)
 
     def quality(candidate: torch.nn.Module) -> float | None:
         return mean_iou(ServedSegmenter(candidate.encoder, candidate.decoder, side_px), shown, device)
@@ -51,7 +61,7 @@ def trained_segmenter(
         deadline=deadline, stop=stop,
     )  # fmt: skip
     best = best.cpu().eval()
-    return ServedSegmenter(best.encoder.traced(), best.decoder, side_px).eval()
+    return Learnt(ServedSegmenter(best.encoder.traced(), best.decoder, side_px).eval())
 
 
 class Batches:
@@ -69,7 +79,10 @@ class Batches:
     def loss(self, network: torch.nn.Module) -> Tensor:
         """Of the network on the next batch."""
         crops: list[Crop] = []
+        tries = 0
         while len(crops) < self._size:
+            if (tries := tries + 1) > _MOST_TRIES * self._size + len(self._objects):
+                raise JobFailed("The masks of the training photos cover each other: nothing is to be seen of any.")
             made = crop(self._rng, self._album, *self._objects[self._next()], self._side_px)
             crops += [made] if made else []
         colours = torch.from_numpy(np.stack([item.image for item in crops]).transpose(0, 3, 1, 2)).to(self._device)

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from phenoloop.chain.s3_errors import s3_errors
@@ -18,6 +19,7 @@ from sync.sagemaker_errors import sagemaker_errors
 
 TESTS_PREFIX = "proof-test-photos/"
 """Outside the images' prefix, so that no source storage ever finds them."""
+EVALUATED = ("test_photos", "test_regions", "quality", "gain", "verdict", "reasons")
 ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
 
 
@@ -57,10 +59,23 @@ class Bucket:
         """Those that the release gives."""
         return list(self._json(f"{RELEASES}{release}.json")["manifest"]["labels"])
 
-    def runs(self) -> set[str]:
-        """Names of the runs that were asked for."""
+    def release_run(self, release: str) -> str | None:
+        """The training run that the release's package came of; None if it came otherwise."""
+        arn = str(self._json(f"{RELEASES}{release}.json")["package_arn"])
+        with sagemaker_errors(package=arn):
+            package = self._sagemaker.describe_model_package(ModelPackageName=arn)
+        run = package.get("CustomerMetadataProperties", {}).get("run")
+        return None if run is None else str(run)
+
+    def runs(self) -> list[str]:
+        """Names of the runs that were asked for, oldest first."""
         names = (key.removeprefix("runs/") for key in self._keys("runs/") if key.endswith(".json"))
-        return {name.removesuffix(".json") for name in names if "/" not in name}
+        asked = [self._json(f"runs/{name}") for name in names if "/" not in name]
+        return [str(run["name"]) for run in sorted(asked, key=lambda run: datetime.fromisoformat(run["requested_at"]))]
+
+    def is_started(self, run: str) -> bool:
+        """Whether SageMaker has it."""
+        return self._execution_arn(run) is not None
 
     def run_facts(self, name: str) -> dict[str, Any]:
         """What was asked for and, as far as it came to that, what the pipeline found."""
@@ -69,7 +84,7 @@ class Bucket:
         evaluation = f"runs/{name}/evaluation/evaluation.json"
         if evaluation in self._keys(evaluation):
             found = self._json(evaluation)
-            facts |= {key: found.get(key) for key in ("test_photos", "test_regions", "quality", "gain")}
+            facts |= {key: found.get(key) for key in EVALUATED}
         return facts
 
     def run_end(self, name: str) -> RunEnd | None:
@@ -92,13 +107,14 @@ class Bucket:
             listed = self._sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")
         return tuple(f"{step['StepName']} {step['StepStatus']}" for step in listed["PipelineExecutionSteps"])
 
-    def approved_packages(self) -> set[str]:
-        """ARNs of the chains that are approved."""
+    def packages(self) -> dict[str, str]:
+        """Of all chains that were ever registered: ARN -> whether it is approved, in SageMaker's words."""
         with sagemaker_errors():
-            packages = self._sagemaker.get_paginator("list_model_packages").paginate(
-                ModelPackageGroupName=self._package_group, ModelApprovalStatus="Approved"
+            pages = self._sagemaker.get_paginator("list_model_packages").paginate(
+                ModelPackageGroupName=self._package_group
             )
-            return {package["ModelPackageArn"] for page in packages for package in page["ModelPackageSummaryList"]}
+            packages = [package for page in pages for package in page["ModelPackageSummaryList"]]
+        return {package["ModelPackageArn"]: package["ModelApprovalStatus"] for package in packages}
 
     def photos_in_snapshots(self) -> set[str]:
         """URLs of all photos that any snapshot ever held."""

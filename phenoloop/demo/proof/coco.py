@@ -1,7 +1,7 @@
 """A COCO file of boxes or masks as known photos.
 
 Format: <https://cocodataset.org/#format-data>, "object detection". Beyond it an image may have a `group` (its plot or
-plant) and `mm_per_px`. Compressed RLE: `rleFrString` of the COCO API's `maskApi.c`.
+plant, a name or a number) and `mm_per_px`. Compressed RLE: `rleFrString` of the COCO API's `maskApi.c`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Segmentation = list[list[float]] | dict[str, Any]
 
 
 class _Image(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
 
     id: int
     file_name: str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from phenoloop.demo.proof.bucket import Bucket
+from phenoloop.demo.proof.bucket import Bucket, RunEnd
 from phenoloop.demo.proof.findings import Findings
+from phenoloop.demo.proof.roles import MINIMUM_TEST_PHOTOS
 from phenoloop.demo.proof.steps import StepFailed, Steps
 from phenoloop.demo.proof.watch import Watch
 
@@ -20,12 +22,15 @@ class Before:
     """What there was when the annotations were shuffled."""
 
     runs: set[str]
-    approved: set[str]
+    packages: Mapping[str, str]
+    """ARN -> approval."""
     release: str
+    annotated: int
+    """Photos."""
 
 
-def before_control(bucket: Bucket) -> Before:
-    return Before(bucket.runs(), bucket.approved_packages(), bucket.live_release())
+def before_control(bucket: Bucket, annotated: int) -> Before:
+    return Before(set(bucket.runs()), bucket.packages(), bucket.live_release(), annotated)
 
 
 def see_control_refused(
@@ -37,14 +42,25 @@ def see_control_refused(
     *,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """A run starts by itself, is judged, and promotes nothing. Raises StepFailed."""
-    run = watch.run_after(before.runs, "Control: run started")
+    """A run starts by itself, is measured to be worse, and changes nothing. Raises StepFailed."""
+    run = watch.run_after(before.runs, "Control: run started", photos=before.annotated)
     end = watch.end_of(run, "Control: run ended")
     facts = bucket.run_facts(run)
     findings.runs["shuffled annotations"] = facts
     with steps.step("Control: judged and not promoted"):
-        if end.status != "Succeeded" or not facts.get("gain"):
-            raise StepFailed("The control was never judged.", run=run, status=end.status, reason=end.reason)
         pause(SETTLES_S)
-        if bucket.live_release() != before.release or bucket.approved_packages() != before.approved:
-            raise StepFailed("A chain that learnt from shuffled annotations was promoted.", run=run)
+        if bucket.live_release() != before.release or bucket.packages() != before.packages:
+            raise StepFailed("A chain that learnt from shuffled annotations was registered or promoted.", run=run)
+        _see_measured_worse(run, end, facts)
+
+
+def _see_measured_worse(run: str, end: RunEnd, facts: Mapping[str, Any]) -> None:
+    high, photos = (facts.get("gain") or {}).get("high"), facts.get("test_photos") or 0
+    if end.status != "Succeeded" or high is None or photos < MINIMUM_TEST_PHOTOS:
+        raise StepFailed(
+            "The control was never judged.", run=run, status=end.status, reason=end.reason, test_photos=photos
+        )
+    if not high < 0 or facts.get("verdict") == "better":
+        raise StepFailed(
+            "Learning from shuffled annotations was not measured to be worse.", run=run, gain=facts["gain"]
+        )

@@ -9,6 +9,7 @@ from typing import Any
 
 from phenoloop.demo.proof.annotator import Shares, Verdict
 from phenoloop.demo.proof.known import Plan
+from phenoloop.demo.proof.roles import LEAST_TESTS
 from phenoloop.demo.proof.scoring import ReleaseScore
 from training.scores import Gain
 
@@ -31,6 +32,12 @@ class Findings:
     total_s: float = 0.0
     failures: list[str] = field(default_factory=list)
     """One reason a step that did not happen. A proof without any holds."""
+
+    def plan(self, photos: Plan) -> None:
+        """With too few test photos nothing can be proved, whatever comes."""
+        self.photos = photos
+        if photos.tests < LEAST_TESTS:
+            self.failures.append(f"Only {photos.tests} test photos; a proof needs {LEAST_TESTS}.")
 
     def add(self, score: ReleaseScore) -> None:
         self.releases.append(score)

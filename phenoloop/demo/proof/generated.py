@@ -51,7 +51,13 @@ class SceneStudio:
     """Renders scenes into `folder` with all cores, in the order asked for. `with` it, else processes stay."""
 
     def __init__(self, folder: Path, seeds: SceneSeeds) -> None:
-        self.plan = Plan(len(seeds.open), len(seeds.annotated), seeds.judged_on, len(seeds.tests))
+        self.plan = Plan(
+            open=len(seeds.open),
+            annotated=len(seeds.annotated),
+            judged_on=seeds.judged_on,
+            shuffled=len(seeds.annotated) - seeds.judged_on,  # no scene is empty
+            tests=len(seeds.tests),
+        )
         context = get_context("spawn")  # shares neither our signal handlers nor our locks
         self._pool = ProcessPoolExecutor(mp_context=context)
         with _interrupts_ignored():

@@ -62,4 +62,6 @@ class Plan:
     annotated: int
     judged_on: int
     """Of the annotated ones, those that the pipeline keeps for its own test."""
+    shuffled: int
+    """Of the other annotated ones, those whose annotation the control is sure to change."""
     tests: int

@@ -11,6 +11,7 @@ from phenoloop.demo.proof.control import Before, before_control, see_control_ref
 from phenoloop.demo.proof.desk import Desk
 from phenoloop.demo.proof.findings import Findings
 from phenoloop.demo.proof.known import Subjects
+from phenoloop.demo.proof.roles import judged_on
 from phenoloop.demo.proof.scoring import gain_over, score_release, served_release
 from phenoloop.demo.proof.stack import Doors
 from phenoloop.demo.proof.steps import StepFailed, Steps
@@ -80,7 +81,7 @@ class Proof:
         self._findings.add(score)
 
     def _annotate(self, release: str) -> Annotated:
-        self._runs = self._bucket.runs()
+        self._runs = set(self._bucket.runs())
         with self._steps.step("Photos annotated"):
             saved = annotate(self._desk, self._config, self._subjects.annotated, model_version=release)
             last_saved_s = time.monotonic()
@@ -88,13 +89,14 @@ class Proof:
         return Annotated(saved, last_saved_s)
 
     def _see_release(self, before: str, annotated: Annotated) -> str:
-        run = self._watch.run_after(self._runs, "Run started")
+        run = self._watch.run_after(self._runs, "Run started", photos=len(annotated.by_annotator))
         self._findings.note("run started", annotated.last_saved_s)
         try:
             release = self._watch.release_after(before, run)
+            self._findings.note("release live", annotated.last_saved_s)
+            self._watch.succeeded(run)
         finally:
             self._findings.runs["annotations"] = self._bucket.run_facts(run)
-        self._findings.note("release live", annotated.last_saved_s)
         return release
 
     def _see_new_predictions(self, release: str, annotated: Annotated) -> None:
@@ -119,13 +121,18 @@ class Proof:
         earlier, later = self._findings.releases[-2:]
         gains = gain_over(later, earlier)
         self._findings.gains.append(gains)
-        quality = gains["quality"]
-        if not quality.low > 0:
+        quality = gains.get("quality")
+        if quality is None:
+            self._findings.failures.append("The test photos can't tell release 1 from release 0.")
+        elif not quality.low > 0:
             reason = f"by {quality.mean:+.3f}, 95 % interval {quality.low:+.3f} to {quality.high:+.3f}"
             self._findings.failures.append(f"Release 1 does not clearly beat release 0: {reason}.")
 
     def _start_control(self, annotated: Annotated) -> Before:
-        before = before_control(self._bucket)
-        with self._steps.step("Annotations shuffled between photos"):
-            mix_up(self._desk, self._config, annotated.by_annotator, self._findings.seed)
+        """The truth that the pipeline judges by stays as it is: only what it learns from becomes nonsense."""
+        before = before_control(self._bucket, len(annotated.by_annotator))
+        judges = {photo.name for photo in judged_on(self._subjects.annotated, self._doors.images_prefix)}
+        learnt_from = [saved for saved in annotated.by_annotator if saved.photo.name not in judges]
+        with self._steps.step("Annotations shuffled between photos that are learnt from"):
+            mix_up(self._desk, self._config, learnt_from, self._findings.seed)
         return before

@@ -18,6 +18,8 @@ FIGURES = {
     "box_ap50_any_label": "box AP50, any label",
     "mask_ap50": "mask AP50",
     "mask_ap50_any_label": "mask AP50, any label",
+    "box_ap50_pooled": "box AP50, labels pooled",
+    "mask_ap50_pooled": "mask AP50, labels pooled",
     "mean_iou": "mean IoU",
     "length_median_error_mm": "length error, mm (median)",
     "width_median_error_mm": "width error, mm (median)",
@@ -52,7 +54,7 @@ def _scores(findings: Findings) -> Table:
 
 
 def _figure(score: ReleaseScore, figure: str) -> str:
-    value, interval = getattr(score.scores, figure), score.intervals.get(figure)
+    value, interval = getattr(score.scores, figure, None), score.intervals.get(figure)
     if value is None:
         return ""
     return f"{value:.3f}" + (f" ({interval.low:.3f} to {interval.high:.3f})" if interval else "")
@@ -86,11 +88,14 @@ def _after_annotating(findings: Findings) -> Table:
 
 
 def _runs(findings: Findings) -> Table:
-    table = _table("Training runs", "learnt from", "run", "its own test photos", "gain over the live release")
+    table = _table(
+        "Training runs", "learnt from", "run", "its own test photos", "gain over the live release", "verdict"
+    )
     for what, facts in findings.runs.items():
         gain = facts.get("gain") or {}
         told = f"{gain['mean']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})" if gain else "not judged"
-        table.add_row(what, str(facts["run"]), str(facts.get("test_photos", "")), told)
+        verdict = str(facts.get("verdict") or "")
+        table.add_row(what, str(facts["run"]), str(facts.get("test_photos", "")), told, verdict)
     return table
 
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,14 +17,15 @@ from phenoloop.demo.proof.findings import Findings
 from phenoloop.demo.proof.generated import SceneStudio, scene_seeds
 from phenoloop.demo.proof.known import KnownPhoto, Plan, Subjects
 from phenoloop.demo.proof.proof import Proof
-from phenoloop.demo.proof.roles import LEAST_TESTED, LEAST_TESTS
+from phenoloop.demo.proof.roles import LEAST_TESTS, MINIMUM_TEST_PHOTOS
 from phenoloop.demo.proof.stack import ProofStack
-from phenoloop.demo.proof.steps import StepFailed, Steps
+from phenoloop.demo.proof.steps import Steps
+from phenoloop.errors import PhenoloopError
 
-TIME_LIMIT_S = 90
+TIME_LIMIT_S = 150
 """Of each model's training: two cores and ten minutes for two runs."""
 MOST_CHANGES = 20
-"""Annotations that make a run; fewer if there are fewer."""
+"""Annotations that make a run; fewer if the control changes fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,27 @@ def prove(ask: Ask, tell: Callable[[str], None], tell_now: Callable[[str], None]
     findings = Findings(ask.seed)
     steps = Steps(tell, tell_now)
     findings.step_seconds = steps.seconds
-    try:
-        with _material(ask) as material, _stack(ask, material, steps) as stack:
-            findings.photos = material.plan
-            tell(_planned(material.plan))
+    with _material(ask) as material:
+        findings.plan(material.plan)
+        tell(_planned(material.plan))
+        noted = partial(failures_noted, findings, tell)
+        with noted(), _stack(ask, material, steps, noted) as stack, noted():
             with steps.step("Stack started"):
                 doors = stack.start()
             with steps.step("All photos ready"):
                 subjects = material.subjects()
             Proof(doors, subjects, findings, steps, loop_says=stack.loop).run(with_control=ask.with_control)
-    except StepFailed as error:
-        findings.failures.append(str(error))
     return findings
+
+
+@contextmanager
+def failures_noted(findings: Findings, tell: Callable[[str], None]) -> Iterator[None]:
+    """A step that fails ends what is done in here, and is one more reason why the proof does not hold."""
+    try:
+        yield
+    except PhenoloopError as error:
+        findings.failures.append(str(error))
+        tell(f"failed: {error}")
 
 
 def _planned(plan: Plan) -> str:
@@ -85,8 +96,10 @@ def _material(ask: Ask) -> AbstractContextManager[Material]:
 
 
 @contextmanager
-def _stack(ask: Ask, material: Material, steps: Steps) -> Iterator[ProofStack]:
-    """With the open photos for a start; down at the end."""
+def _stack(
+    ask: Ask, material: Material, steps: Steps, noted: Callable[[], AbstractContextManager[None]]
+) -> Iterator[ProofStack]:
+    """With the open photos for a start; down at the end; `noted` keeps that from hiding another failure."""
     images, config = ask.folder / "first-photos", ask.folder / "labels.xml"
     images.mkdir(parents=True)
     with steps.step("First photos ready"):
@@ -97,15 +110,15 @@ def _stack(ask: Ask, material: Material, steps: Steps) -> Iterator[ProofStack]:
         ask.folder / "stack",
         images=images,
         label_config=config,
-        minimum_changes=min(MOST_CHANGES, material.plan.annotated),
+        minimum_changes=min(MOST_CHANGES, material.plan.shuffled),
         parameters={
             "TimeLimitS": TIME_LIMIT_S,
-            "MinimumTestPhotos": max(1, min(LEAST_TESTED, material.plan.judged_on)),
+            "MinimumTestPhotos": MINIMUM_TEST_PHOTOS,
             "Seed": ask.seed,
         },
     )
     try:
         yield stack
     finally:
-        with steps.step("Stack stopped"):
+        with noted(), steps.step("Stack stopped"):
             stack.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,8 @@ class ReleaseScore:
     """What the annotator would do with its regions."""
     comparisons: tuple[Comparison, ...]
     """One a photo, in their order."""
+    groups: tuple[str, ...] | None = None
+    """Of the photos; None if each stands for itself."""
 
 
 def score_release(
@@ -66,6 +68,7 @@ def score_release(
     """
     shown = {label for control in _config(doors).region_controls for label in control.labels}
     made, comparisons = [], []
+    groups = groups_of(photos.values())
     for photo, prediction in _predictions(doors, photos, with_labels_too(doors.label_config, labels)):
         if prediction["model_version"] != release:
             raise StepFailed("The live release changed while it was scored.", asked=release)
@@ -75,10 +78,19 @@ def score_release(
     return ReleaseScore(
         release=release,
         scores=chain_scores(comparisons),
-        intervals=intervals(comparisons),
+        intervals=intervals(comparisons, groups=groups),
         shares=Shares.of(made),
         comparisons=tuple(comparisons),
+        groups=groups,
     )
+
+
+def groups_of(photos: Iterable[KnownPhoto]) -> tuple[str, ...] | None:
+    """One name a photo; None if no photo has a group. A photo without one is a group of its own."""
+    known = list(photos)
+    if not any(photo.group for photo in known):
+        return None
+    return tuple(f"group {photo.group}" if photo.group else f"photo {photo.name}" for photo in known)
 
 
 def served_release(doors: Doors) -> str:
@@ -91,7 +103,7 @@ def served_release(doors: Doors) -> str:
 
 def gain_over(later: ReleaseScore, earlier: ReleaseScore) -> dict[str, Gain]:
     """Of each figure, paired photo by photo."""
-    return gain(later.comparisons, earlier.comparisons)
+    return gain(later.comparisons, earlier.comparisons, groups=earlier.groups)
 
 
 def comparison(

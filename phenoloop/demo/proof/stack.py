@@ -20,7 +20,7 @@ from phenoloop.demo.state import DataFolder, Ports
 from phenoloop.settings import TrainingSettings
 
 QUICK_POLICY = {
-    "PHENOLOOP_RETRAINING__QUIET_S": "8",
+    "PHENOLOOP_RETRAINING__QUIET_S": "15",  # longer than any gap between two saves: a run is of all of them
     "PHENOLOOP_RETRAINING__LONGEST_WAIT_S": "600",
     "PHENOLOOP_RETRAINING__RUNS_A_DAY": "20",
 }

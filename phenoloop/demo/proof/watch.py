@@ -50,18 +50,29 @@ class Watch:
             meanwhile=serves,
         )
 
-    def run_after(self, known: set[str], step: str) -> str:
-        """The run that was asked for since, which nobody but the loop itself may have done."""
-        new = self._steps.wait(
+    def run_after(self, known: set[str], step: str, *, photos: int) -> str:
+        """The run that was asked for since, which nobody but the loop itself may have done, once SageMaker has it.
+
+        It must learn from, and be judged on, so many photos in all.
+        """
+
+        def started() -> str | None:
+            first = next((run for run in self._bucket.runs() if run not in known), None)
+            return first if first and self._bucket.is_started(first) else None
+
+        run = self._steps.wait(
             step,
-            lambda: self._bucket.runs() - known,
+            started,
             timeout_s=self._patience.started_s,
             meanwhile=self._loop_says,
         )
-        return min(new)
+        learnt = sum((self._bucket.run_facts(run)["photos"] or {}).values())
+        if learnt != photos:
+            raise StepFailed("The run is not of every annotated photo.", run=run, of_photos=learnt, annotated=photos)
+        return run
 
     def release_after(self, before: str, run: str) -> str:
-        """The release that this run led to."""
+        """The release that this run led to, no other."""
         ended_s: float | None = None
 
         def live() -> str | None:
@@ -73,15 +84,22 @@ class Watch:
             if end is None:
                 return None
             ended_s = ended_s or time.monotonic()
-            if end.status != "Succeeded":
-                raise StepFailed("The run failed.", run=run, status=end.status, reason=end.reason)
+            _see_succeeded(run, end)
             if time.monotonic() - ended_s > self._patience.released_s:
                 raise StepFailed("The run led to no release.", run=run, steps=", ".join(end.steps))
             return None
 
-        return self._steps.wait(
+        release = self._steps.wait(
             "Release 1 live", live, timeout_s=self._patience.trained_s, meanwhile=lambda: self._run_says(run)
         )
+        made_by = self._bucket.release_run(release)
+        if made_by != run:
+            raise StepFailed("The live release is not of this run.", release=release, run=run, made_by=made_by)
+        return release
+
+    def succeeded(self, run: str) -> None:
+        """Until the run has ended: its release may be live while its last steps are under way."""
+        _see_succeeded(run, self.end_of(run, "Run succeeded"))
 
     def relabelled(self, task_ids: Sequence[int], release: str) -> None:
         """Until an open task has a prediction of the release."""
@@ -114,3 +132,8 @@ class Watch:
         steps = self._bucket.run_steps(run)
         open_ = [step for step in steps if not step.endswith(" Succeeded")]
         return ", ".join(open_ or steps[-1:]) or self._loop_says()
+
+
+def _see_succeeded(run: str, end: RunEnd) -> None:
+    if end.status != "Succeeded":
+        raise StepFailed("The run failed.", run=run, status=end.status, reason=end.reason)

@@ -118,6 +118,8 @@ def _check_step(step: Step, definition: Definition) -> None:
             raise Unresolvable("a Condition step needs Conditions")
         for condition in inner:
             conditions.check(condition)
+        if step.branch is not None:
+            raise Unresolvable("a Condition step can't be nested in another")
     if step.type == "Fail" and "ErrorMessage" not in step.arguments:
         raise Unresolvable("a Fail step needs an ErrorMessage")
     for name in step.depends_on:

@@ -1,0 +1,70 @@
+"""Whether the candidate replaces the live chain: `better`, `not better`, or `doubtful`: a person has to decide."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from training.names import folded
+from training.resampling import LEAST_GROUPS
+from training.scores import Gain, is_error
+
+WATCHED = {
+    "mean_iou": "How well masks and boxes fit",
+    "length_median_error_mm": "The length's",
+    "width_median_error_mm": "The width's",
+    "box_ap50_any_label": "Finding objects, whatever their label,",
+}
+"""Figures that must not get clearly worse while `quality` rises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    test_photos: int = 5
+    """Groups of photos with something on them; photos of one plant or plot are one."""
+    gain: float = 0.0
+    """What the lower end of the gain's 95 % interval must exceed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    verdict: Literal["better", "doubtful", "not better"]
+    reasons: tuple[str, ...]
+    """Sentences for whoever approves."""
+
+
+def judged(gains: Mapping[str, Gain], *, test_groups: int, labels_lost: Sequence[str], demands: Demands) -> Verdict:
+    """`gains`: of `training.scores`, by figure; `labels_lost`: see `lost_labels`."""
+    needed = max(demands.test_photos, LEAST_GROUPS)
+    quality = gains.get("quality")
+    if test_groups < needed or quality is None:
+        return Verdict("doubtful", (f"Too few test photos to tell: {test_groups} with objects, {needed} are needed.",))
+    told = f"by {quality.mean:+.3f}, 95 % interval {quality.low:+.3f} to {quality.high:+.3f}"
+    if not quality.low > demands.gain:
+        return Verdict("not better", (f"The quality does not surely rise by more than {demands.gain:g}: {told}.",))
+    rises = f"The quality rises {told}, on {test_groups} test photos or groups of them."
+    doubts = [*_worsened(gains), *_said_of_lost(labels_lost)]
+    return Verdict("doubtful", (rises, *doubts)) if doubts else Verdict("better", (rises,))
+
+
+def lost_labels(live: Sequence[str], candidate: Sequence[str], annotated: Collection[str]) -> tuple[str, ...]:
+    """Labels that the live chain gives and annotators use, but the candidate doesn't know, sorted."""
+    known, used = {folded(label) for label in candidate}, {folded(label) for label in annotated}
+    return tuple(sorted(label for label in live if folded(label) in used - known))
+
+
+def _worsened(gains: Mapping[str, Gain]) -> list[str]:
+    """Of each watched figure whose interval lies wholly on the bad side."""
+    return [_worse(name, gains[name]) for name in WATCHED if name in gains and _is_worse(name, gains[name])]
+
+
+def _is_worse(name: str, gain: Gain) -> bool:
+    return gain.low > 0 if is_error(name) else gain.high < 0
+
+
+def _worse(name: str, gain: Gain) -> str:
+    how = f"median error rises by {gain.mean:.2f} mm" if is_error(name) else f"gets worse by {-gain.mean:.3f}"
+    return f"{WATCHED[name]} {how} ({name}, 95 % interval {gain.low:+.3f} to {gain.high:+.3f})."
+
+
+def _said_of_lost(labels: Sequence[str]) -> list[str]:
+    return [f"Labels that the live chain gives would be lost: {', '.join(labels)}."] if labels else []
