@@ -1,6 +1,5 @@
 """What the scores say of a chain. `T` boxes are 10 x 10 squares in a row, so that every overlap is known by hand."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,31 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loc360.wire import Box
+from tests.unit.scored_photos import Photo, find, photos, some_photo, square, true
 from training.masks import PlacedMask
-from training.resampling import bounds, students_t
-from training.scores import Comparison, Found, Truth, chain_scores, compared, gain, intervals
+from training.scores import Found, Truth, chain_scores, gain, intervals
 
-Photo = tuple[list[Truth], list[Found]]
-
-
-def square(x: float, y: float = 0, side: float = 10) -> Box:
-    return Box(x, y, x + side, y + side)
-
-
-def filled(x: int, y: int = 0, side: int = 10) -> PlacedMask:
-    return PlacedMask(np.ones((side, side), np.bool_), (x, y))
-
-
-def true(x: int, label: str | None = "carrot", *, masked: bool = False, length_mm: float | None = None) -> Truth:
-    return Truth(label, square(x), filled(x) if masked else None, length_mm, length_mm)
-
-
-def find(x: float, score: float, label: str | None = "carrot", *, length_mm: float | None = None) -> Found:
-    return Found(label, square(x), score, filled(round(x)), length_mm, length_mm)
-
-
-def photos(*pairs: Photo) -> list[Comparison]:
-    return [compared(*pair) for pair in pairs]
+seeds = st.lists(st.integers(0, 10_000), min_size=1, max_size=6)
+quickly = settings(deadline=None, max_examples=40)
 
 
 def box_ap50(*pairs: Photo) -> float | None:
@@ -163,114 +143,6 @@ def test_photos_that_tell_nothing_are_not_scored() -> None:
         scores = chain_scores(nothing)
         assert scores.quality is scores.mean_iou is scores.mask_ap50 is scores.length_median_error_mm is None
         assert intervals(nothing) == gain(nothing, nothing) == {}
-
-
-def test_a_chain_against_itself_gains_nothing() -> None:
-    same = photos(*(some_photo(seed) for seed in range(5)))
-    assert {(item.mean, item.low, item.high) for item in gain(same, same, resamples=50).values()} == {(0, 0, 0)}
-
-
-def test_a_candidate_that_is_better_on_every_photo_gains_surely() -> None:
-    truths = [some_photo(seed)[0] for seed in range(8)]
-    all_found = photos(*((truth, [find(item.box_px.x0, 0.9, item.label) for item in truth]) for truth in truths))
-    nothing_found = photos(*((truth, []) for truth in truths))
-    quality = gain(all_found, nothing_found)["quality"]
-    assert (quality.mean, quality.low, quality.high) == (1, 1, 1)
-
-
-def test_gain_is_paired_by_photo() -> None:
-    """Photos differ much, the chains only a little, and always the same way."""
-    live = photos(*(([true(x) for x in range(0, 500, 50)], [find(50 * i, 0.9) for i in range(n)]) for n in range(9)))
-    better = photos(
-        *(([true(x) for x in range(0, 500, 50)], [find(50 * i, 0.9) for i in range(n + 1)]) for n in range(9))
-    )
-    difference, alone = gain(better, live)["quality"], intervals(live)["quality"]
-    assert 0 < difference.low <= difference.mean <= difference.high
-    assert difference.high - difference.low < (alone.high - alone.low) / 2
-
-
-def test_photos_of_a_group_are_drawn_together() -> None:
-    """Twice the same photos tell no more than once."""
-    some = photos(*(some_photo(seed) for seed in range(8)))
-    names = [str(index) for index in range(8)]
-    alone, twice = intervals(some)["quality"], intervals([*some, *some], [*names, *names])["quality"]
-    assert twice == pytest.approx(alone)
-    assert intervals([*some, *some])["quality"].low > alone.low
-
-
-def test_one_witness_tells_nothing() -> None:
-    """Of groups with an object; empty photos don't count."""
-    some = photos(some_photo(1), some_photo(2), ([], []))
-    groups = ["a", "a", "b"]
-    quality = gain(some, some, groups)["quality"]
-    assert (quality.low, quality.high) == (-1, 1)
-    assert "length_median_error_mm" not in gain(some, some, groups)
-    assert intervals(some, groups) == {}
-
-
-def test_few_photos_make_wide_bounds() -> None:
-    values = np.linspace(-0.1, 0.3, 1001)
-    of_few, of_many = (bounds(0.1, values, groups, (-1.0, 1.0)) for groups in (4, 10_000))
-    assert of_many == pytest.approx(np.percentile(values, (2.5, 97.5)), abs=1e-4)
-    assert of_few == pytest.approx((0.1 - 0.19 * 1.875, 0.1 + 0.19 * 1.875), abs=1e-3)
-
-
-@pytest.mark.parametrize(("freedom", "t"), [(1, 12.706), (3, 3.182), (5, 2.571), (9, 2.262), (30, 2.042)])
-def test_students_t_is_that_of_the_tables(freedom: int, t: float) -> None:
-    assert students_t(freedom) == pytest.approx(t, rel=2e-3)
-
-
-def test_gain_wants_the_same_photos() -> None:
-    with pytest.raises(ValueError, match="Not the same photos: 1 and 0"):
-        gain(photos(([], [])), [])
-
-
-def test_intervals_are_the_same_each_time_and_hold_the_figure() -> None:
-    some = photos(*(some_photo(seed) for seed in range(12)))
-    first, scores = intervals(some, resamples=200), chain_scores(some)
-    assert first == intervals(some, resamples=200) != intervals(some, resamples=200, seed=1)
-    assert scores.quality is not None
-    assert first["quality"].low < scores.quality < first["quality"].high
-
-
-def test_a_resample_is_scored_like_the_photos_it_holds() -> None:
-    from training.figures import figures
-
-    some = photos(*(some_photo(seed) for seed in range(6)))
-    weights = np.random.default_rng(3).multinomial(6, [1 / 6] * 6, 20)
-    at_once = figures(some, weights.astype(np.float64))
-    for row, times in enumerate(weights):
-        one = chain_scores([photo for photo, count in zip(some, times, strict=True) for _ in range(count)])
-        for name, values in at_once.items():
-            assert values[row] == pytest.approx(getattr(one, name) or 0, nan_ok=True) or np.isnan(values[row])
-
-
-def test_a_thousand_resamples_take_less_than_three_seconds() -> None:
-    some = photos(*(some_photo(seed, objects=10) for seed in range(20)))
-    started_s = time.process_time()
-    gain(some, some)
-    assert time.process_time() - started_s < 3
-
-
-def some_photo(seed: int, objects: int | None = None) -> Photo:
-    """Objects of three kinds; most found, some twice, with scores that know a little."""
-    rng = np.random.default_rng(seed)
-    kinds = ["carrot", "tomato", "pepper"]
-    truth = [
-        true(50 * i, str(rng.choice(kinds)), masked=True, length_mm=float(rng.uniform(20, 90)))
-        for i in range(objects or int(rng.integers(1, 8)))
-    ]
-    found = [
-        find(item.box_px.x0 + float(rng.uniform(0, 5)), float(rng.random()),
-             item.label if rng.random() < 0.8 else str(rng.choice(kinds)), length_mm=float(rng.uniform(20, 90)))
-        for item in truth
-        for _ in range(int(rng.integers(0, 3)))
-    ]  # fmt: skip
-    return truth, [*found, find(900, float(rng.random()))]
-
-
-seeds = st.lists(st.integers(0, 10_000), min_size=1, max_size=6)
-quickly = settings(deadline=None, max_examples=40)
 
 
 @quickly

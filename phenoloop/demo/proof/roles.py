@@ -13,7 +13,7 @@ T = TypeVar("T")
 LEAST_ANNOTATED, MOST_ANNOTATED = 24, 36
 LEAST_TESTS = 16
 """Photos that nobody annotates, to score releases on."""
-LEAST_JUDGED, LEAST_JUDGED_GROUPS = 8, 4
+LEAST_JUDGED, LEAST_JUDGED_GROUPS = 10, 4
 """Annotated photos that fall into the pipeline's test split, and their groups: fewer can't tell one chain's gain."""
 MINIMUM_TEST_PHOTOS = 4
 """With fewer the pipeline leaves the decision to a person, as in the demo."""
