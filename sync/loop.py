@@ -100,7 +100,11 @@ class Loop:
         pending, working = self._pending(), self.runs.working()
         if working is not None:
             return Decision(due=False, reason=f"{pending.count} changed annotations; run {working.name} works"), pending
-        return decide(pending, self.runs.started_today(now), self.settings.retraining, now), pending
+        decision = decide(pending, self.runs.started_today(now), self.settings.retraining, now)
+        if decision.due and self._is_releasing():
+            reason = f"{decision.reason}; waits for the release that is under way"
+            return Decision(due=False, reason=reason, wait_s=STARTING_S), pending
+        return decision, pending
 
     def retrain(self, reason: str, *, by_itself: bool) -> tuple[Run, bool]:
         """Request the run of all annotations as they are now; whether it is new.
@@ -164,6 +168,10 @@ class Loop:
             return STARTING_S
         self.releaser.publish_manifest(self.releases.live())
         return self.settings.retraining.sweep_every_s
+
+    def _is_releasing(self) -> bool:
+        newest, live = self.newest_approved(), self.live()
+        return newest is not None and (live is None or live.package_arn != newest.arn)
 
     def _has_failed_for_long(self, package: ChainPackage) -> bool:
         """Its endpoints are in service, but don't answer a photo."""

@@ -133,6 +133,17 @@ def test_a_worker_that_died_after_its_snapshot_is_made_up_for(around: Around) ->
     assert around.executions() == 1
 
 
+def test_a_run_waits_for_the_release_that_it_has_to_beat(around: Around) -> None:
+    around.annotate(1, 2, 3)
+    around.aws.register(around.aws.upload(segmenter=b"better"))
+    loop = around.loop()
+    loop.annotations()
+    assert around.executions() == 0
+    loop.release()
+    loop.annotations()
+    assert around.executions() == 1
+
+
 def test_a_person_need_not_wait_for_the_policy(around: Around) -> None:
     around.annotate(2, 3)
     run, is_new = around.loop().retrain("asked for", by_itself=False)
