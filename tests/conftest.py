@@ -20,6 +20,9 @@ from phenoloop.local_aws.services import aws_environment
 
 T = TypeVar("T")
 
+PHOTOS = 12
+"""Of the shared stack; several tests use one up each."""
+
 
 def free_ports() -> dict[str, int]:
     sockets = {name: socket.socket() for name in Ports.model_fields}
@@ -93,7 +96,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """`phenoloop up --detach` with a few generated photos on free ports."""
     data_dir = tmp_path_factory.mktemp("stack")
     ports = [word for name, port in free_ports().items() for word in ("--port", f"{name}={port}")]
-    running = RunningStack(data_dir, ("--data-dir", str(data_dir), "--photos", "12", *ports))
+    running = RunningStack(data_dir, ("--data-dir", str(data_dir), "--photos", str(PHOTOS), *ports))
     settings = {"PHENOLOOP_TRAINING__PARAMETERS": json.dumps({"TimeLimitS": 10, "MinimumTestPhotos": 4})}
     started = phenoloop("up", "--detach", *running.words, settings=settings)
     assert started.returncode == 0, started.stderr + (data_dir / "logs" / "up.log").read_text()

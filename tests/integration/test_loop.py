@@ -7,7 +7,7 @@ import requests
 
 from phenoloop.labelling.annotated import decode_regions
 from phenoloop.labelling.client import LabelStudio
-from tests.conftest import RunningStack, eventually, phenoloop
+from tests.conftest import PHOTOS, RunningStack, eventually, phenoloop
 from tests.contract.label_studio_walk import walk_through
 
 pytestmark = pytest.mark.integration
@@ -31,7 +31,7 @@ def first_task(stack: RunningStack) -> tuple[LabelStudio, int, dict[str, Any]]:
 def test_new_photos_are_pre_annotated_before_anyone_opens_them(stack: RunningStack) -> None:
     status, label_studio = stack.status(), stack.label_studio()
     project_id, release = status["label_studio"]["project_id"], status["release"]
-    eventually(lambda: label_studio.model_versions(project_id).get(release) == 5)
+    eventually(lambda: label_studio.model_versions(project_id).get(release) == PHOTOS)
 
 
 def test_opening_a_task_without_a_prediction_predicts_it(stack: RunningStack) -> None:
@@ -97,7 +97,7 @@ def test_prelabel_predicts_what_lacks_a_prediction_and_nothing_twice(stack: Runn
     for _ in range(2):
         done = phenoloop("prelabel", "--data-dir", str(stack.data_dir))
         assert done.returncode == 0, done.stderr
-    assert label_studio.model_versions(project_id)[release] == 5
+    assert label_studio.model_versions(project_id)[release] == PHOTOS
 
 
 def test_the_label_studio_client_keeps_its_contract_with_a_real_label_studio(stack: RunningStack) -> None:

@@ -13,7 +13,7 @@ import requests
 
 from phenoloop.demo.photos import upload_own_photos
 from phenoloop.errors import BucketMissing
-from tests.conftest import RunningStack, eventually, free_ports, phenoloop
+from tests.conftest import PHOTOS, RunningStack, eventually, free_ports, phenoloop
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +32,7 @@ def test_the_status_says_where_everything_is(stack: RunningStack) -> None:
 def test_every_photo_is_a_task_that_names_its_object(stack: RunningStack) -> None:
     project_id = stack.status()["label_studio"]["project_id"]
     images = [task.data["image"] for task in stack.label_studio().tasks(project_id)]
-    assert len(images) == 5
+    assert len(images) == PHOTOS
     assert all(image.startswith("s3://phenoloop/images/") for image in images)
 
 
@@ -155,7 +155,7 @@ def test_stopped_and_started_again_it_continues_with_the_same_data(stack: Runnin
     after = stack.status()
     assert (after["release"], after["endpoints"]) == (before["release"], before["endpoints"])
     assert after["label_studio"] == before["label_studio"]
-    assert len(list(stack.label_studio().tasks(after["label_studio"]["project_id"]))) == 5
+    assert len(list(stack.label_studio().tasks(after["label_studio"]["project_id"]))) == PHOTOS
 
 
 def _answers(url: str) -> bool:
