@@ -260,7 +260,7 @@ def test_weights_from_the_hub_fail_offline_with_what_to_do(
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     objects = [objects_of(scene) for scene in scenes]
     base = job(tmp_path / "job", scenes, objects, stage="detector", encoder="resnet18", encoder_weights="hub")
-    assert "file:PATH" in failure(training_python, base)
+    assert "file:s3://BUCKET/KEY" in failure(training_python, base)
 
 
 def test_a_training_that_is_told_to_end_leaves_the_best_so_far(
