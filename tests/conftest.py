@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from phenoloop.demo.state import Ports
 from phenoloop.labelling.client import LabelStudio
@@ -22,6 +24,15 @@ T = TypeVar("T")
 
 PHOTOS = 12
 """Of the shared stack; several tests use one up each."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws_models_read_once() -> Iterator[None]:
+    """Each test makes its own AWS clients; the megabytes of JSON that describe the services need one reading."""
+    read = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        yield
 
 
 def free_ports() -> dict[str, int]:

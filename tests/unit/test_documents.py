@@ -2,13 +2,16 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from phenoloop.cli.main import app
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
+OPERATING = (REPOSITORY / "docs/operating.md").read_text()
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 
 
@@ -17,13 +20,15 @@ def test_every_make_target_in_the_documents_exists() -> None:
     assert set(re.findall(r"(?:\$ |    |`)make ([a-z]+)", README + CONTRIBUTING)) <= targets
 
 
-def test_every_phenoloop_command_in_the_readme_exists_with_its_options() -> None:
-    for command, options in re.findall(r"^\$ phenoloop ([a-z]+)([^#\n]*)", README, re.MULTILINE):
-        words = [sys.executable, "-m", "phenoloop.cli", command, "--help"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env={"COLUMNS": "200"})
-        assert done.returncode == 0, command
+def test_every_phenoloop_command_in_the_documents_exists_with_its_options() -> None:
+    shown = re.findall(r"^\$ phenoloop ([a-z]+(?: [a-z0-9]+)*)([^#\n]*)", README, re.MULTILINE)
+    named = re.findall(r"`phenoloop ([a-z]+(?: [a-z0-9]+)*)([^`]*)`", README + OPERATING)
+    assert shown
+    for words, options in shown + named:
+        done = CliRunner().invoke(app, [*words.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        assert done.exit_code == 0, words
         for option in re.findall(r"--[a-z-]+", options):
-            assert option in done.stdout, f"{command} {option}"
+            assert option in done.output, f"{words} {option}"
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
