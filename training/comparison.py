@@ -62,6 +62,9 @@ class Comparison:
     length_errors_mm: Array
     """(objects with a find, both measured) found minus true."""
     width_errors_mm: Array
+    length_error_shares: Array
+    """(objects with a find, both measured) the absolute error over the true length."""
+    width_error_shares: Array
 
 
 def compared(truth: Sequence[Truth], found: Sequence[Found]) -> Comparison:
@@ -69,6 +72,8 @@ def compared(truth: Sequence[Truth], found: Sequence[Found]) -> Comparison:
     by_box = box_ious([item.box_px for item in found], [item.box_px for item in truth])
     by_shape = _shape_ious(found, truth, by_box)
     pairs = _pairs(found, truth, by_box)
+    lengths = _sizes([(seen.length_mm, there.length_mm) for seen, there in pairs])
+    widths = _sizes([(seen.width_mm, there.width_mm) for seen, there in pairs])
     none, maskless = np.zeros(len(truth), np.bool_), np.array([item.mask is None for item in truth], np.bool_)
     return Comparison(
         boxes=_tallies(found, truth, by_box, none),
@@ -80,8 +85,10 @@ def compared(truth: Sequence[Truth], found: Sequence[Found]) -> Comparison:
         missed=len(truth) - len(pairs),
         extra=len(found) - len(pairs),
         wrong_label=sum(there.label is not None and _name(there) != _name(seen) for seen, there in pairs),
-        length_errors_mm=_errors([(seen.length_mm, there.length_mm) for seen, there in pairs]),
-        width_errors_mm=_errors([(seen.width_mm, there.width_mm) for seen, there in pairs]),
+        length_errors_mm=_errors(lengths),
+        width_errors_mm=_errors(widths),
+        length_error_shares=_error_shares(lengths),
+        width_error_shares=_error_shares(widths),
     )
 
 
@@ -126,5 +133,13 @@ def _pairs(found: Sequence[Found], truth: Sequence[Truth], by_box: Array) -> lis
     return [(found[find], truth[match]) for find, match in zip(order, matches, strict=True) if match >= 0]
 
 
-def _errors(sizes: Sequence[tuple[float | None, float | None]]) -> Array:
-    return np.array([seen - there for seen, there in sizes if seen is not None and there is not None], np.float64)
+def _sizes(pairs: Sequence[tuple[float | None, float | None]]) -> list[tuple[float, float]]:
+    return [(seen, there) for seen, there in pairs if seen is not None and there is not None]
+
+
+def _errors(sizes: Sequence[tuple[float, float]]) -> Array:
+    return np.array([seen - there for seen, there in sizes], np.float64)
+
+
+def _error_shares(sizes: Sequence[tuple[float, float]]) -> Array:
+    return np.array([abs(seen - there) / there for seen, there in sizes if there > 0], np.float64)

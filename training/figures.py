@@ -28,6 +28,8 @@ def figures(photos: Sequence[Comparison], weights: Array) -> dict[str, Array]:
         "mean_iou": _mean([photo.overlaps for photo in photos], weights),
         "length_median_error_mm": _median(lengths, weights),
         "length_mean_error_mm": _mean([np.abs(errors) for errors in lengths], weights),
+        "length_median_error_share": _median([photo.length_error_shares for photo in photos], weights),
+        "width_median_error_share": _median([photo.width_error_shares for photo in photos], weights),
         "width_median_error_mm": _median(widths, weights),
         "width_mean_error_mm": _mean([np.abs(errors) for errors in widths], weights),
     }

@@ -46,6 +46,9 @@ class ChainScores:
     length_mean_error_mm: float | None
     width_median_error_mm: float | None
     width_mean_error_mm: float | None
+    length_median_error_share: float | None
+    """Absolute errors over the true lengths, of the same objects."""
+    width_median_error_share: float | None
     objects: int
     found: int
     missed: int
@@ -139,8 +142,8 @@ def gain(
 
 
 def is_error(figure: str) -> bool:
-    """Whether the figure is one of those that had better be low, in millimetres."""
-    return figure.endswith("_error_mm")
+    """Whether the figure is one of those that had better be low."""
+    return "_error_" in figure
 
 
 def _range(figure: str) -> tuple[float, float]:

@@ -129,6 +129,7 @@ def test_size_errors_are_of_objects_with_a_find_on_them() -> None:
     scores = chain_scores(photos((truth, found)))
     assert scores.length_median_error_mm == 5
     assert scores.length_mean_error_mm == pytest.approx(16 / 3)
+    assert scores.length_median_error_share == pytest.approx(0.05)
     assert scores.width_mean_error_mm == scores.length_mean_error_mm
 
 

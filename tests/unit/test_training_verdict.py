@@ -21,7 +21,7 @@ def verdict(
 
 
 def test_a_candidate_that_is_surely_better_is_better() -> None:
-    found = verdict(mean_iou=BETTER, length_median_error_mm=WORSE)
+    found = verdict(mean_iou=BETTER, length_median_error_share=WORSE)
     assert found.verdict == "better"
     assert "+0.200, 95 % interval +0.100 to +0.300" in found.reasons[0]
 
@@ -56,10 +56,16 @@ def test_a_figure_that_falls_clearly_leaves_a_doubt(figure: str) -> None:
     assert verdict(**{figure: UNSURE}).verdict == "better"
 
 
-@pytest.mark.parametrize("figure", ["length_median_error_mm", "width_median_error_mm"])
+@pytest.mark.parametrize("figure", ["length_median_error_share", "width_median_error_share"])
 def test_an_error_that_rises_clearly_leaves_a_doubt(figure: str) -> None:
     assert verdict(**{figure: BETTER}).verdict == "doubtful"
     assert verdict(**{figure: WORSE}).verdict == "better"
+
+
+def test_shapes_may_differ_as_much_as_annotators_let_pass() -> None:
+    assert (
+        verdict(mean_iou=Gain(-0.03, -0.05, -0.02), length_median_error_share=Gain(0.03, 0.02, 0.1)).verdict == "better"
+    )
 
 
 def test_a_lost_label_leaves_a_doubt_and_is_named() -> None:
