@@ -6,22 +6,23 @@ import numpy as np
 
 from training.precision import Tally, of_photos
 
-LEAST, MOST = 0.15, 0.6
-LEAST_PHOTOS = 3
-"""Fewer can't tell."""
+LEAST, MOST = 0.2, 0.6
+USUAL = 0.35
+"""Where too few objects are known to tell."""
+LEAST_OBJECTS = 50
 _STEP = 0.01
 _SMOOTHED = 9
 """Steps that are averaged: single finds of few photos must not decide."""
 
 
-def best_threshold(photos: Sequence[Tally]) -> float | None:
-    """Of the best F1 (van Rijsbergen, 1979) over all finds of all photos, the lowest of equals; None if none can tell.
+def best_threshold(photos: Sequence[Tally]) -> float:
+    """Of the best F1 (van Rijsbergen, 1979) over all finds of all photos, the lowest of equals; `USUAL` without one.
 
     `photos`: of each photo all labels together, a find being right on an object of its own label.
     """
     objects = sum(photo.objects for photo in photos)
-    if len(photos) < LEAST_PHOTOS or not objects:
-        return None
+    if objects < LEAST_OBJECTS:
+        return USUAL
     _, scores = of_photos([photo.scores for photo in photos])
     _, right = of_photos([photo.right.astype(np.float64) for photo in photos])
     beyond = _SMOOTHED // 2
@@ -30,6 +31,6 @@ def best_threshold(photos: Sequence[Tally]) -> float | None:
     f1 = 2 * (shown * right).sum(axis=1) / (shown.sum(axis=1) + objects)
     smooth = np.convolve(f1, np.full(_SMOOTHED, 1 / _SMOOTHED), "valid")
     if not smooth.max() > 0:
-        return None
+        return USUAL
     best = int(np.flatnonzero(smooth >= smooth.max() - 1e-9)[0])
     return round(LEAST + _STEP * best, 2)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from phenoloop.chain.s3_errors import s3_errors
 from phenoloop.demo.scenes.files import save_scene
-from phenoloop.demo.scenes.scene import render_scene
+from phenoloop.demo.scenes.scene import render_mixture
 from phenoloop.errors import BucketMissing, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _leave_interrupts_to_parent() -> None:
 
 
 def _render(folder: Path, seed: int) -> tuple[Path, float]:
-    scene = render_scene(seed)
+    scene = render_mixture(seed)
     return save_scene(scene, folder), scene.mm_per_px
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.precision import Tally
-from training.threshold import LEAST, MOST, best_threshold
+from training.threshold import LEAST, MOST, USUAL, best_threshold
 
 
 def photo(right: list[float], wrong: list[float], objects: int) -> Tally:
@@ -14,18 +14,14 @@ def photo(right: list[float], wrong: list[float], objects: int) -> Tally:
 
 
 def test_the_threshold_lies_between_wrong_and_right_finds() -> None:
-    threshold = best_threshold([photo([0.5, 0.9], [0.25, 0.3], 2)] * 3)
-    assert threshold is not None
-    assert 0.3 < threshold < 0.5
+    assert 0.3 < best_threshold([photo([0.5, 0.9], [0.25, 0.3], 2)] * 30) < 0.5
 
 
-@pytest.mark.parametrize(("photos", "bound"), [(photo([0.05], [], 1), None), (photo([0.3], [], 1), LEAST),
-                                               (photo([0.9], [0.7] * 9, 1), MOST)])  # fmt: skip
-def test_the_threshold_stays_within_bounds(photos: Tally, bound: float | None) -> None:
-    threshold = best_threshold([photos] * 3)
-    assert threshold is None if bound is None else threshold is not None and LEAST <= threshold <= MOST
+@pytest.mark.parametrize(("photos", "bound"), [(photo([0.3], [], 1), LEAST), (photo([0.9], [0.58], 1), MOST)])
+def test_the_threshold_stays_within_bounds(photos: Tally, bound: float) -> None:
+    assert best_threshold([photos] * 60) == pytest.approx(bound, abs=0.05)
 
 
-def test_few_photos_and_photos_without_objects_tell_nothing() -> None:
-    assert best_threshold([photo([0.5], [], 1)] * 2) is None
-    assert best_threshold([photo([], [0.3], 0)] * 3) is None
+@pytest.mark.parametrize("photos", [[photo([0.9], [0.5], 1)] * 20, [photo([0.05], [], 1)] * 60])
+def test_where_few_objects_can_tell_the_usual_threshold_stands(photos: list[Tally]) -> None:
+    assert best_threshold(photos) == USUAL

@@ -46,7 +46,7 @@ def precision(detector: torch.nn.Module, album: ProposedAlbum, kinds: int, devic
     return float((values[-1] + known.mean()) / 2) if len(known) else float(values[-1])
 
 
-def fitting_threshold(detector: torch.nn.Module, album: ProposedAlbum, device: torch.device) -> float | None:
+def fitting_threshold(detector: torch.nn.Module, album: ProposedAlbum, device: torch.device) -> float:
     """See `best_threshold`; regardless of labels if no object has one."""
     photos = list(_judged(detector, album, device))
     named = any((seen.truth != UNNAMED).any() for seen in photos)

@@ -30,7 +30,7 @@ def trained_detector(
 ) -> Learnt:
     """The detector as it is served, to be scripted; label indices are those of `labels_of`. Raises JobFailed.
 
-    With the `score_threshold` that fits the validation photos, if they are enough to tell.
+    With the `score_threshold` that fits the validation photos.
     """
     labels = labels_of(train)
     side_px = settings.side_px or SIDE_PX
@@ -55,7 +55,7 @@ def trained_detector(
         threshold = fitting_threshold(served(best.eval()), shown, device)
     best = best.cpu().eval()
     module = ServedDetector(best.encoder.traced(), best.features, best.judge, proposals, side_px).eval()
-    return Learnt(module, {} if threshold is None else {"score_threshold": threshold})
+    return Learnt(module, {"score_threshold": threshold})
 
 
 class Batches:

@@ -16,7 +16,7 @@ import numpy as np
 from phenoloop.demo.proof.known import KnownObject, KnownPhoto, Plan, Subjects
 from phenoloop.demo.proof.label_config import DEMO
 from phenoloop.demo.proof.roles import enough_to_annotate, is_tested
-from phenoloop.demo.scenes import Scene, SceneInstance, render_scene, save_scene
+from phenoloop.demo.scenes import Scene, SceneInstance, render_mixture, save_scene
 from phenoloop.labelling.geometry import cut_to_content
 
 WIDTH_PX, HEIGHT_PX = 1280, 960
@@ -115,7 +115,7 @@ def _known_object(instance: SceneInstance) -> KnownObject:
 
 
 def _rendered(folder: Path, seed: int) -> KnownPhoto:
-    scene = render_scene(seed, width_px=WIDTH_PX, height_px=HEIGHT_PX)
+    scene = render_mixture(seed, width_px=WIDTH_PX, height_px=HEIGHT_PX)
     return known_photo(scene, save_scene(scene, folder))
 
 

@@ -40,17 +40,20 @@ def render_scene(
     height_px: int = 1200,
     species: Sequence[str] | None = None,
     max_objects: int = 14,
+    min_objects: int = 1,
+    min_kinds: int = 1,
 ) -> Scene:
     """Render a scene from above; the same arguments give the same scene.
 
     `species` limits what may lie in it (any of SPECIES if None). Every object lies whole within the photo.
     """
     rng, light_rng, camera_rng = np.random.default_rng(seed).spawn(3)
-    wanted = int(rng.integers(1, max_objects + 1))
+    wanted = int(rng.integers(min_objects, max_objects + 1))
     view = View(width_px, height_px, _field_mm(rng, wanted) / min(width_px, height_px))
     bare = draw_ground(rng, view)
     scale = draw_scale(rng, view, bare.border_mm)
-    placed = laid_out(rng, view, bare.border_mm, scale.cover, _kinds(rng, list(species or SPECIES)), wanted)
+    kinds = _kinds(rng, list(species or SPECIES), min_kinds)
+    placed = laid_out(rng, view, bare.border_mm, scale.cover, kinds, wanted)
     light = draw_light(light_rng, outdoors=bare.name == "soil")
     picture = _lit_scene(light_rng, view, scale.on(bare), placed, light)
     camera = Camera.drawn(camera_rng)
@@ -63,15 +66,20 @@ def render_scene(
     )
 
 
+def render_mixture(seed: int, *, width_px: int = 1600, height_px: int = 1200) -> Scene:
+    """A scene of many kinds: two dozen of these hold enough of each to learn from, and each photo tells much."""
+    return render_scene(seed, width_px=width_px, height_px=height_px, min_objects=5, min_kinds=3)
+
+
 def _field_mm(rng: np.random.Generator, objects: int) -> float:
     """Short side of the photographed ground; the camera stands farther off when there is more to see."""
     narrow, wide = _FIELD_MM
     return float(narrow + (wide - narrow) * np.clip(0.055 * objects + rng.uniform(-0.3, 0.4), 0, 1))
 
 
-def _kinds(rng: np.random.Generator, allowed: Sequence[str]) -> list[str]:
-    """One kind of vegetable, or a mixture."""
-    several = 1 if rng.random() < 0.4 else int(rng.integers(1, len(allowed) + 1))
+def _kinds(rng: np.random.Generator, allowed: Sequence[str], least: int) -> list[str]:
+    """As few kinds of vegetables as may be, or a mixture."""
+    several = least if rng.random() < 0.4 else int(rng.integers(least, len(allowed) + 1))
     return [str(kind) for kind in rng.choice(allowed, several, replace=False)]
 
 
