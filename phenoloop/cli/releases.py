@@ -34,14 +34,12 @@ def list_releases(data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json: AsJson = Fal
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    table = Table("version", "state", "registered", "run", "what", "why")
+    table = Table("version", "state", "registered", "what", "why")
     for package in found:
         state = f"{package['status']}, live" if package["live"] else package["status"]
         registered = f"{package['registered_at']:.19}".replace("T", " ")
-        table.add_row(
-            *(str(package["version"]), state, registered, package["run"] or ""),
-            *(package["description"], package["status_reason"]),
-        )
+        words = package["description"], package["status_reason"]
+        table.add_row(str(package["version"]), state, registered, *words)
     Console(soft_wrap=True).print(table)
 
 

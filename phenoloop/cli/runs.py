@@ -37,11 +37,12 @@ def list_runs(data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json: AsJson = False) 
     if as_json:
         typer.echo(json.dumps(runs, indent=2))
         return
-    table = Table("run", "asked for", "why", "snapshot", "photos", "status", "package")
+    table = Table("run", "asked for", "why", "train/validation/test", "status", "release")
     for run in runs:
-        photos = ", ".join(f"{count} {split}" for split, count in run["photos"].items())
+        photos = "/".join(str(count) for count in run["photos"].values())
         asked = f"{run['requested_at']:.19}".replace("T", " ")
-        table.add_row(run["name"], asked, run["reason"], run["snapshot"], photos, run["status"], run["package"] or "")
+        version = (run["package"] or "").rpartition("/")[2]
+        table.add_row(run["name"], asked, run["reason"], photos, run["status"], version)
     Console(soft_wrap=True).print(table)
 
 

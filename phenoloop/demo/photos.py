@@ -27,7 +27,8 @@ SUFFIXES = {
     ".tiff": "image/tiff",
     ".bmp": "image/bmp",
 }
-FIRST_SEED = 100
+FIRST_SEED = 201
+"""Of the first twenty photos from here on, the hash of their names leaves eight for the test split."""
 
 
 def upload_own_photos(s3: S3Client, bucket: str, prefix: str, folder: Path) -> int:
