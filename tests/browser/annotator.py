@@ -25,7 +25,7 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
-    "--window-size=1600,1400",
+    "--window-size=1600,1900",
 )
 Place = tuple[float, float]
 """On the photo, as shares of its width and height."""
