@@ -22,7 +22,7 @@ check: .venv/.synced
 	@$(RUN) pytest -q -n 2 tests/unit tests/contract
 
 test: check
-	@$(RUN) pytest -v tests/integration tests/browser
+	@$(RUN) pytest -v -n 2 --dist loadgroup tests/integration tests/browser
 
 format: .venv/.synced
 	@$(RUN) ruff check --fix .

@@ -114,3 +114,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     yield running
     stopped = phenoloop("down", "--data-dir", str(data_dir))
     assert stopped.returncode == 0, stopped.stderr
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the shared stack runs in one process, all other slow tests in a second one beside it."""
+    on_stack = {item.path for item in items if "stack" in getattr(item, "fixturenames", ())}
+    for item in items:
+        if item.get_closest_marker("integration") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("stack" if item.path in on_stack else "alone"))

@@ -1,5 +1,6 @@
 """The command line. Errors are one line with the cure; `--debug` shows where they come from."""
 
+import logging
 import sys
 
 import typer
@@ -8,6 +9,7 @@ from rich.text import Text
 
 from phenoloop.cli import connect, doctor, prelabel, proof, releases, runs, stack, sync
 from phenoloop.errors import PhenoloopError
+from phenoloop.logs import configure_logs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,6 +39,7 @@ app.command("proof")(proof.proof)
 
 def run() -> None:
     """Entry point of the `phenoloop` program."""
+    configure_logs(as_json=False, level=logging.WARNING)  # commands say themselves what they do
     try:
         app()
     except PhenoloopError as error:

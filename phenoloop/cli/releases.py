@@ -13,7 +13,7 @@ from rich.table import Table
 from phenoloop.cli.loop import loop_of
 from phenoloop.cli.runs import AsJson
 from phenoloop.cli.stack import DEFAULT_DATA_DIR, DataDir
-from phenoloop.errors import RegistryFailed, ReleaseMissing
+from phenoloop.errors import PhenoloopError, RegistryFailed, ReleaseMissing
 
 if TYPE_CHECKING:
     from sync.loop import Loop
@@ -71,7 +71,7 @@ def approve(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR, reason: Reas
     if newest is None or newest.arn != package.arn:
         typer.echo(f"Approved. Version {newest.version if newest else '-'} is newer and stays live.")
         return
-    _wait_until_live(loop, package)
+    wait_until_live(loop, package)
 
 
 @app.command()
@@ -113,15 +113,15 @@ def _replace(loop: Loop, live: ChainPackage, reason: str) -> None:
             live=live.version,
         )
     loop.reject(live, reason)
-    _wait_until_live(loop, before)
+    wait_until_live(loop, before)
 
 
-def _wait_until_live(loop: Loop, package: ChainPackage) -> None:
+def wait_until_live(loop: Loop, package: ChainPackage) -> None:
     """Do what sync does, so that it works without sync too; both at once is safe."""
     started_s = time.monotonic()
     with Console(stderr=True).status(f"Version {package.version} goes live"):
         while not _is_live(loop, package):
-            loop.release()
+            _advance(loop)
             if _package(loop, package.version).status == "Rejected":
                 reason = _package(loop, package.version).status_reason
                 raise RegistryFailed("The chain could not be made live and is rejected.", reason=reason)
@@ -131,6 +131,14 @@ def _wait_until_live(loop: Loop, package: ChainPackage) -> None:
                 time.sleep(LOOK_EVERY_S)
     live = loop.releases.live()
     typer.echo(f"Version {package.version} is live as {live.name}, after {time.monotonic() - started_s:.0f} s.")
+
+
+def _advance(loop: Loop) -> None:
+    try:
+        loop.release()
+    except PhenoloopError as error:  # such as sync being the first to move the pointer
+        if not error.retryable:
+            raise
 
 
 def _is_live(loop: Loop, package: ChainPackage) -> bool:

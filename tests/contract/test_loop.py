@@ -8,6 +8,7 @@ import pytest
 from moto import mock_aws
 from pydantic import SecretStr
 
+from phenoloop.cli.releases import wait_until_live
 from phenoloop.errors import NothingToLearn
 from phenoloop.labelling.client import LabelStudio
 from phenoloop.settings import (
@@ -159,6 +160,20 @@ def test_the_newest_approved_package_goes_live(around: Around) -> None:
     better = around.aws.register(around.aws.upload(segmenter=b"better"))
     around.loop().release()
     assert around.aws.store.live().package_arn == better
+
+
+def test_a_person_who_waits_for_a_release_may_find_that_sync_was_faster(around: Around) -> None:
+    better = around.aws.register(around.aws.upload(segmenter=b"better"))
+    sync, person, moved = around.loop(), around.loop(), []
+
+    def sync_is_faster(model: Any, params: dict[str, Any], **_: Any) -> None:
+        if params["url_path"].endswith("/live.json") and not moved:
+            moved.append(better)
+            sync.release()
+
+    around.aws.s3.meta.events.register("before-call.s3.PutObject", sync_is_faster)
+    wait_until_live(person, chain_package(around.aws.sagemaker, better))
+    assert moved == [around.aws.store.live().package_arn]
 
 
 def test_a_package_that_waits_for_approval_changes_nothing(around: Around) -> None:

@@ -12,6 +12,7 @@ from tests.contract.sagemaker_server import BUCKET, SageMakerServer, is_running,
 from tests.contract.sagemaker_steps import make_model, refusal
 
 pytest_plugins = ("tests.contract.sagemaker_fixtures",)
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from tests.contract.sagemaker_server import SageMakerServer, client, is_running,
 from tests.contract.sagemaker_steps import make_group, register
 
 pytest_plugins = ("tests.contract.sagemaker_fixtures",)
+pytestmark = pytest.mark.integration
 
 
 def test_endpoints_come_back_after_a_restart(own_sagemaker_server: SageMakerServer) -> None:
