@@ -116,6 +116,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     assert stopped.returncode == 0, stopped.stderr
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs the shared stack runs in one process, all other slow tests in a second one beside it."""
     on_stack = {item.path for item in items if "stack" in getattr(item, "fixturenames", ())}
