@@ -38,6 +38,7 @@ pytest_plugins = ("tests.contract.sagemaker_fixtures",)
         (definition(training_step("T", limit_s=get("Parameters.S")), S=1, T=True).replace("Hyper", "hyper"), "Step T:"),
         (definition(fail_step("F", "x"), Side=64).replace("64", '"x"'), "Side is not of type Integer"),
     ],
+    ids=lambda value: value[:30],
 )
 def test_a_definition_that_can_not_work_is_refused(sagemaker_server: SageMakerServer, text: str, fault: str) -> None:
     code, message = refusal(create, sagemaker=sagemaker_server.control, text=text)
