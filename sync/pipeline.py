@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from phenoloop.settings import StorageSettings, TrainingSettings
-from sync.registry import ensure_group
+from sync.registry import PENDING, ensure_group
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
 
 Json = dict[str, Any]
-PENDING = "PendingManualApproval"
 
 GIVEN = ("Run", "SnapshotUrl", "LiveDetectorUrl", "LiveSegmenterUrl", "LiveManifestUrl")
 """Parameters that every execution is given; the others have defaults."""

@@ -58,6 +58,11 @@ class ChainPackage:
     def approved(self) -> bool:
         return self.status == "Approved"
 
+    @property
+    def waits(self) -> bool:
+        """For a person to approve or reject it."""
+        return self.status == PENDING
+
 
 def upload_chain(
     s3: S3Client, bucket: str, archives: Mapping[str, Path], manifest: Mapping[str, Any], *, prefix: str = "artifacts/"
@@ -97,7 +102,7 @@ def register_chain(
         ensure_group(sagemaker, group)
         for package in packages(sagemaker, group):
             if (package.artifacts, package.image) == (artifacts, image):
-                if approved and package.status == PENDING:
+                if approved and package.waits:
                     sagemaker.update_model_package(ModelPackageArn=package.arn, ModelApprovalStatus="Approved")
                 return package.arn
         return sagemaker.create_model_package(
@@ -148,7 +153,7 @@ def chain_package(sagemaker: SageMakerClient, package_arn: str) -> ChainPackage:
 def packages(sagemaker: SageMakerClient, group: str) -> list[ChainPackage]:
     """The group's chains, newest first; whatever else someone registered there is passed over.
 
-    None if there is no such group yet. Raises RegistryFailed, SageMakerUnavailable.
+    Empty if there is no such group yet. Raises RegistryFailed, SageMakerUnavailable.
     """
     return list(_chains(sagemaker, _summaries(sagemaker, group)))
 

@@ -55,8 +55,7 @@ class Releaser:
 
         Endpoints are named by what they serve: one that exists is reused. The live release is left as it is.
         Raises RegistryFailed (not approved), NotAChain, EndpointRefused (an endpoint failed), SmokeTestFailed, and what
-        may pass:
-        SageMakerUnavailable, EndpointUnavailable, StorageUnavailable, WriteConflict.
+        may pass: SageMakerUnavailable, EndpointUnavailable, StorageUnavailable, WriteConflict.
         """
         if not package.approved:
             raise RegistryFailed("The model package is not approved.", cure="Approve it first.", package=package.arn)

@@ -17,9 +17,6 @@ IMPATIENT = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attemp
 """Someone waits for the answer, perhaps because something is down."""
 
 
-PENDING = "PendingManualApproval"
-
-
 def standing(settings: Settings) -> dict[str, Any]:
     """By concern; one that can't be seen says why under `problem` and hides no other."""
     from sync.bootstrap import build_loop  # heavy, and of no use to the other commands
@@ -74,7 +71,7 @@ def _run(loop: Loop) -> dict[str, Any]:
 def _release(loop: Loop) -> dict[str, Any]:
     live, known = loop.live(), loop.packages()
     newest = next((package for package in known if package.approved), None)
-    waiting = [package.version for package in known if package.status == PENDING]
+    waiting = [package.version for package in known if package.waits]
     version = next((package.version for package in known if live and package.arn == live.package_arn), None)
     text = f"{live.name} (version {version or 'adopted'})" if live else "none"
     coming = newest.version if newest and (live is None or newest.arn != live.package_arn) else None
