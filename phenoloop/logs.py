@@ -1,9 +1,23 @@
-"""Logging: constant messages with facts as fields, one line an event, to standard error."""
+"""Logging: constant messages with facts as fields, one line an event, to standard error.
+
+Every line says the `trace_id` of the task, event or command that it is about. The id goes with the work: to threads
+(`carried`), to jobs, to SageMaker's containers.
+"""
 
 import logging
+import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+from uuid import uuid4
 
 import structlog
+
+Params = ParamSpec("Params")
+Answer = TypeVar("Answer")
+
+_TRACE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 def configure_logs(*, as_json: bool = True, level: int = logging.INFO) -> None:
@@ -21,3 +35,28 @@ def configure_logs(*, as_json: bool = True, level: int = logging.INFO) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+@contextmanager
+def traced(trace_id: str | None = None) -> Iterator[str]:
+    """What is logged in here has this id; one that is no id (1 to 64 letters, digits or `_.:-`) gets a new one."""
+    used = trace_id if trace_id and _TRACE_ID.fullmatch(trace_id) else uuid4().hex
+    with structlog.contextvars.bound_contextvars(trace_id=used):
+        yield used
+
+
+def current_trace_id() -> str | None:
+    """None outside of `traced`."""
+    known = structlog.contextvars.get_contextvars().get("trace_id")
+    return None if known is None else str(known)
+
+
+def carried(function: Callable[Params, Answer]) -> Callable[Params, Answer]:
+    """`function` for another thread, where it logs with the fields that are bound here and now."""
+    fields = structlog.contextvars.get_contextvars()
+
+    def with_fields(*args: Params.args, **kwargs: Params.kwargs) -> Answer:
+        with structlog.contextvars.bound_contextvars(**fields):
+            return function(*args, **kwargs)
+
+    return with_fields
