@@ -1,8 +1,9 @@
 """HTTP Basic authentication."""
 
 import hmac
+from base64 import b64encode
 
-from flask import Flask, Request, request
+from flask import Flask, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
@@ -11,9 +12,10 @@ from phenoloop.settings import BackendSettings
 
 def require_credentials(app: Flask, settings: BackendSettings, *, open_endpoints: frozenset[str]) -> None:
     """Answer 401 to whoever shows other credentials than the settings', on all endpoints but the open ones."""
+    known = _tokens(f"{settings.user}:{settings.password.get_secret_value()}")
 
     def check() -> None:
-        if request.endpoint not in open_endpoints and not _known(request, settings):
+        if request.endpoint not in open_endpoints and not _is_one_of(known, request.headers.get("Authorization", "")):
             raise Unauthorized(
                 "Credentials are needed.", www_authenticate=WWWAuthenticate("basic", {"realm": "phenoloop"})
             )
@@ -21,10 +23,13 @@ def require_credentials(app: Flask, settings: BackendSettings, *, open_endpoints
     app.before_request(check)
 
 
-def _known(asked: Request, settings: BackendSettings) -> bool:
-    """Compared in constant time, both parts always."""
-    shown = asked.authorization
-    user, password = (shown.username or "", shown.password or "") if shown and shown.type == "basic" else ("", "")
-    same_user = hmac.compare_digest(user.encode(), settings.user.encode())
-    same_password = hmac.compare_digest(password.encode(), settings.password.get_secret_value().encode())
-    return same_user and same_password
+def _tokens(credentials: str) -> list[bytes]:
+    """As clients write them: most in UTF-8, Label Studio in Latin-1."""
+    return [b64encode(credentials.encode()), b64encode(credentials.encode("latin-1", "backslashreplace"))]
+
+
+def _is_one_of(known: list[bytes], header: str) -> bool:
+    """Compared in constant time, with each always; what was sent is never decoded."""
+    scheme, _, token = header.partition(" ")
+    same = [hmac.compare_digest(token.strip().encode(), expected) for expected in known]
+    return scheme.lower() == "basic" and any(same)

@@ -1,16 +1,17 @@
 """Settings of the running services: read once, at the start of a process, from the environment."""
 
-import os
+from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from yaml import YAMLError
 
 from phenoloop.errors import SettingsInvalid
+from phenoloop.secret_files import PublicFile, SecretFiles
+
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+"""No ARN: a name can't lead to another account's access point."""
 
 
 class _Section(BaseModel):
@@ -20,7 +21,7 @@ class _Section(BaseModel):
 class StorageSettings(_Section):
     """Where the loop's objects live. Prefixes end with a slash."""
 
-    bucket: str
+    bucket: BucketName
     images_prefix: str = "images/"
     annotations_prefix: str = "annotations/"
     snapshots_prefix: str = "snapshots/"
@@ -29,7 +30,7 @@ class StorageSettings(_Section):
     releases_prefix: str = "releases/"
     manifest_key: str = "loc360/manifest.json"
     """What the Loc360 platform reads to know the live release."""
-    extra_image_buckets: tuple[str, ...] = ()
+    extra_image_buckets: tuple[BucketName, ...] = ()
 
     @property
     def image_buckets(self) -> frozenset[str]:
@@ -37,30 +38,57 @@ class StorageSettings(_Section):
 
 
 class LabelStudioSettings(_Section):
-    url: str
-    token: SecretStr
+    url: str = Field(pattern=r"^https?://")
+    token: SecretStr = Field(min_length=1)
     timeout_s: float = 30.0
 
 
 class BackendSettings(_Section):
     """The Label Studio backend's own door. Label Studio gives up on /predict after 100 s."""
 
-    user: str = "phenoloop"
-    password: SecretStr
+    user: str = Field(default="phenoloop", pattern=r"^[^:]+$")
+    password: SecretStr = Field(min_length=12)
+    host: str = "127.0.0.1"
+    port: int = Field(default=9090, ge=1, le=65535)
+    threads: int = Field(default=16, ge=1)
+    """Requests at once."""
+    tls_certificate: Path | None = None
+    """With its chain, in PEM. Together with the key it makes the backend speak HTTPS only."""
+    tls_key: Path | None = None
     predict_deadline_s: float = Field(default=85.0, gt=0, lt=100)
+    prompt_deadline_s: float = Field(default=25.0, gt=0, lt=100)
+    """For a smart tool's prompt, at which somebody looks and waits."""
+    job_deadline_s: float = Field(default=600.0, gt=0, le=1500)
+    """For one background job; what is not done then is tried again later. RQ itself ends a job after 1800 s."""
     max_body_bytes: int = 64 * 1024 * 1024
     parallel_tasks: int = Field(default=4, ge=1)
     label_map: dict[str, str] = {}
     """Model label -> label in the project, where the names differ."""
 
+    @model_validator(mode="after")
+    def _key_and_certificate(self) -> "BackendSettings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        return self
+
 
 class ChainSettings(_Section):
     endpoint_slots: int = Field(default=8, ge=1)
     """Most calls in flight to one endpoint from this process."""
-    invoke_timeout_s: float = 60.0
+    invoke_timeout_s: float = Field(default=60.0, gt=0)
     attempts: int = Field(default=4, ge=1)
     release_refresh_s: float = Field(default=2.0, gt=0, le=5)
     max_image_bytes: int = 200 * 1024 * 1024
+    image_timeout_s: float = Field(default=60.0, gt=0)
+    """For one photo to come from S3, with all attempts."""
+
+
+class MonitoringSettings(_Section):
+    """Where a worker or sync answers `/health`, `/ready` and `/metrics`, to anyone; the backend has its own door."""
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=1, le=65535)
+    """Of this process; none, and nothing is opened."""
 
 
 class RetrainingSettings(_Section):
@@ -96,8 +124,9 @@ class TrainingSettings(_Section):
 class Settings(BaseSettings):
     """Everything the backend, its workers and sync need. AWS credentials and endpoints are boto3's own business.
 
-    From the environment: `PHENOLOOP_STORAGE__BUCKET`, `PHENOLOOP_BACKEND__PASSWORD`, ...; what is not secret may
-    come from the YAML file that `PHENOLOOP_CONFIG` names; the environment wins.
+    From the environment: `PHENOLOOP_STORAGE__BUCKET`, `PHENOLOOP_BACKEND__PASSWORD`, ...; secrets also from files of
+    these names in the folder that `PHENOLOOP_SECRETS` names; what is not secret also from the YAML file that
+    `PHENOLOOP_CONFIG` names. The environment wins.
     """
 
     model_config = SettingsConfigDict(
@@ -110,8 +139,10 @@ class Settings(BaseSettings):
     chain: ChainSettings = ChainSettings()
     retraining: RetrainingSettings = RetrainingSettings()
     training: TrainingSettings = TrainingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     queue_url: str
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    """May hold a password; `rediss://` is TLS."""
 
     @classmethod
     def settings_customise_sources(  # the signature is the base class's
@@ -122,9 +153,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """First wins, section by section: the environment, then the YAML file."""
-        file = YamlConfigSettingsSource(settings_cls, yaml_file=os.environ.get("PHENOLOOP_CONFIG"))
-        return init_settings, env_settings, file
+        """First wins, section by section: the environment, then the secrets' folder, then the YAML file."""
+        return init_settings, env_settings, SecretFiles(settings_cls), PublicFile(settings_cls)
 
 
 def read_settings() -> Settings:
@@ -137,3 +167,5 @@ def read_settings() -> Settings:
     except ValidationError as error:
         wrong = ", ".join("__".join(map(str, e["loc"])).upper() + ": " + e["msg"] for e in error.errors())
         raise SettingsInvalid("The settings are incomplete or wrong.", cure=f"Set PHENOLOOP_ then: {wrong}.") from error
+    except (ValueError, TypeError, YAMLError, OSError) as error:  # of files and of values that are to be JSON
+        raise SettingsInvalid("The settings can't be read.", cure=str(error)) from error

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from string import Template
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from phenoloop.errors import LocalStackError
+from phenoloop.local_aws.environments import REPOSITORY
 from sync.events import EXECUTION_CHANGED, PACKAGE_CHANGED
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ def provision(
         dead_letter_url = sqs.create_queue(QueueName=f"{queue}-dead")["QueueUrl"]
         dead_letter = {"deadLetterTargetArn": _arn(sqs, dead_letter_url), "maxReceiveCount": MAX_RECEIVES}
         queue_url = sqs.create_queue(QueueName=queue)["QueueUrl"]
-        sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"RedrivePolicy": json.dumps(dead_letter)})
+        policy = _queue_policy(_arn(sqs, queue_url), bucket)
+        sqs.set_queue_attributes(
+            QueueUrl=queue_url, Attributes={"RedrivePolicy": json.dumps(dead_letter), "Policy": policy}
+        )
         _send_registry_events(events, queue, _arn(sqs, queue_url))
         s3.put_bucket_notification_configuration(
             Bucket=bucket,
@@ -79,6 +84,13 @@ def _send_registry_events(events: EventBridgeClient, rule: str, queue_arn: str) 
     pattern = {"source": [EVENT_SOURCE], "detail-type": [PACKAGE_CHANGED, EXECUTION_CHANGED]}
     events.put_rule(Name=rule, EventPattern=json.dumps(pattern), State="ENABLED")
     events.put_targets(Rule=rule, Targets=[{"Id": "sync", "Arn": queue_arn}])
+
+
+def _queue_policy(queue_arn: str, bucket: str) -> str:
+    """Who may send, as on real AWS: S3 for our bucket, EventBridge for our rule."""
+    _, _, _, region, account, queue = queue_arn.split(":")
+    template = Template((REPOSITORY / "infra" / "iam" / "queue.json").read_text())
+    return template.substitute(region=region, account=account, queue=queue, bucket=bucket)
 
 
 def _arn(sqs: SQSClient, queue_url: str) -> str:

@@ -54,7 +54,9 @@ def ministack(folder: Path, port: int) -> Service:
             "STATE_DIR": str(folder / "state"),
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(folder / "s3"),
-            "LAMBDA_EXECUTOR": "local",
+            # It answers whoever reaches its port, web pages too: it may keep objects and messages, but run nothing.
+            "LAMBDA_STRICT": "1",
+            "DOCKER_HOST": "unix:///nowhere",
         },
         folder=_made(folder),
         is_ready=lambda: answers(f"http://127.0.0.1:{port}/"),

@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 def test_the_example_settings_need_only_the_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHENOLOOP_CONFIG", str(CONFIGS / "connect.example.yaml"))
     monkeypatch.setenv("PHENOLOOP_LABEL_STUDIO", '{"token": "t"}')
-    monkeypatch.setenv("PHENOLOOP_BACKEND__PASSWORD", "p")
+    monkeypatch.setenv("PHENOLOOP_BACKEND__PASSWORD", "p" * 12)
 
     settings = read_settings()
 

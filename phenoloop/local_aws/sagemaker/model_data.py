@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 import tempfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+from training.errors import ArchiveInvalid
+from training.unpacking import extract
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -54,14 +55,12 @@ class ModelData:
                     f"there is an object located at the URL and that it may be read. {error}"
                 ) from error
             try:
-                with tarfile.open(archive) as tar:
-                    tar.extractall(unpacked, filter="data")
-            except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+                extract(archive, unpacked)
+            except ArchiveInvalid as error:
                 raise ModelDataMissing(
                     f'Failed to extract model data archive for container "primary" from URL "{url}". Please ensure '
                     f"that the object located at the URL is a valid tar.gz archive. {error}"
                 ) from error
-            unpacked.mkdir(exist_ok=True)
             shutil.move(unpacked, folder)
 
 

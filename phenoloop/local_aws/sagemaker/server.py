@@ -30,6 +30,7 @@ def serve(settings: ServerSettings) -> None:
     with _only_server(settings.data_dir):
         service = Service(settings)
         app = Flask(__name__)
+        app.config["TRUSTED_HOSTS"] = [settings.host, "localhost"]  # a web page's own host name may lead here too
         app.register_blueprint(control_plane(service.handlers))
         app.register_blueprint(runtime(service.hosting, timeout_s=settings.invocation_timeout_s))
         app.add_url_rule("/health", "health", lambda: {"status": "ok"})
