@@ -2,11 +2,18 @@
 
 from typing import ClassVar
 
+_LONGEST_MESSAGE = 500
+
 
 class Loc360Error(Exception):
     """Base of the module's errors."""
 
     retryable: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        """Cut short, and fit to be written: a message may quote what a stranger sent."""
+        text = super().__str__().encode(errors="backslashreplace").decode()
+        return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}..."
 
 
 class PhotoUnreadable(Loc360Error):

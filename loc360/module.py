@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loc360.errors import ReplyInvalid, UnknownModel
-from loc360.frames import View
+from loc360.frames import View, clipped, whole
 from loc360.payloads import detector_payload, segmenter_payload
 from loc360.phenotype import in_millimetres, largest_component, mean_lab, shape_measures
-from loc360.photo import photo_size, read_photo
+from loc360.photo import photo_size, read_photo, scaled_size
 from loc360.properties import Properties
 from loc360.wire import Box, Image, Mask, SegmenterReply, decode_segmenter_replies, mask_base64
 
@@ -47,7 +47,7 @@ def process(img_path: str, metadata: dict[str, Any]) -> dict[str, Any]:
     if replies:
         photo = read_photo(img_path)
         height, width = photo.shape[:2]
-        found = [_found(reply, photo, properties.mm_per_px) for reply in replies]
+        found = [_found(reply, photo, properties) for reply in replies]
     else:
         width, height = photo_size(img_path)
         found = []
@@ -74,11 +74,11 @@ def _in_order(replies: list[SegmenterReply], release: str) -> list[SegmenterRepl
     return ordered
 
 
-def _found(reply: SegmenterReply, photo: Image, mm_per_px: float | None) -> dict[str, Any] | None:
+def _found(reply: SegmenterReply, photo: Image, properties: Properties) -> dict[str, Any] | None:
+    crop = _view(reply, photo, properties.manifest.crop_side_px)
     mask = largest_component(reply.mask)
     if not mask.any():
         return None
-    crop = _view(reply, photo)
     tight = _tight_box(mask)
     x0, y0, x1, y1 = map(int, tight)
     mask = mask[y0:y1, x0:x1]
@@ -93,15 +93,21 @@ def _found(reply: SegmenterReply, photo: Image, mm_per_px: float | None) -> dict
         "mask_box_px": box_px,
         **shape,
         "mean_lab": list(mean_lab(_colours(photo, crop, tight, mask))),
-        **(in_millimetres(shape, mm_per_px) if mm_per_px else {}),
+        **(in_millimetres(shape, properties.mm_per_px) if properties.mm_per_px else {}),
     }
 
 
-def _view(reply: SegmenterReply, photo: Image) -> View:
+def _view(reply: SegmenterReply, photo: Image, side_px: int) -> View:
+    """Where the mask lies. Raises ReplyInvalid unless it is of a part of this photo that was sent to the model."""
     crop, (mask_height, mask_width) = reply.echo.crop, reply.mask.shape
     height, width = photo.shape[:2]
-    if crop.x0 < 0 or crop.y0 < 0 or crop.x1 > width or crop.y1 > height or crop.x0 == crop.x1 or crop.y0 == crop.y1:
+    if any(edge != int(edge) for edge in crop) or clipped(crop, whole(width, height)) != crop:
         raise ReplyInvalid(f"The crop {tuple(crop)} is no part of this photo of {width} x {height} pixels.")
+    largest = scaled_size(int(crop.x1 - crop.x0), int(crop.y1 - crop.y0), side_px)
+    if mask_width > largest[0] or mask_height > largest[1]:
+        raise ReplyInvalid(
+            f"A mask of {mask_width} x {mask_height} pixels is of no crop of {largest[0]} x {largest[1]}."
+        )
     return View(crop, mask_width, mask_height)
 
 

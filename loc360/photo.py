@@ -4,10 +4,9 @@ Pixel values are taken as sRGB; an embedded colour profile is not applied. Of a 
 counts.
 """
 
-import struct
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,7 +16,7 @@ from PIL import ExifTags, ImageOps
 from PIL import Image as Pillow
 
 from loc360.errors import PhotoUnreadable
-from loc360.wire import Image
+from loc360.pictures import BROKEN_PICTURE, Image, refuse_many_scans
 
 MAX_PIXELS = 170_000_000
 """A photo with more is refused before it is decoded; decoding needs about 8 bytes a pixel."""
@@ -25,8 +24,6 @@ MAX_PIXELS = 170_000_000
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM", "AVIF")
 """Only these are tried, in this order (phones' MPO is a JPEG): of Pillow's other readers some start programs (EPS)."""
 
-_BROKEN_FILE = (OSError, ValueError, SyntaxError, struct.error, zlib.error, EOFError, LookupError, TypeError,
-                OverflowError, Pillow.DecompressionBombError, Pillow.DecompressionBombWarning)  # fmt: skip
 _TURNED_SIDEWAYS = (5, 6, 7, 8)
 _BAND_PX = 256
 
@@ -86,19 +83,21 @@ def scaled_size(width_px: int, height_px: int, side_px: int) -> tuple[int, int]:
 @contextmanager
 def _opened(path: str) -> Iterator[Pillow.Image]:
     try:
-        with Pillow.open(path, formats=FORMATS) as picture:
+        # given the path, Pillow would map plain TIFFs into memory, and those stored sideways in the wrong size
+        with Path(path).open("rb") as file, Pillow.open(file, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise PhotoUnreadable(f"The photo has {picture.width} x {picture.height} pixels, over {MAX_PIXELS}.")
+            if picture.info.get("progressive"):
+                refuse_many_scans(Path(path).read_bytes())
             yield picture
-    except _BROKEN_FILE as error:
+    except BROKEN_PICTURE as error:
         raise PhotoUnreadable(f"The photo can't be opened: {error!r}.") from error
 
 
 def _upright_rgb(picture: Pillow.Image) -> Image:
     ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode == "I" or picture.mode.startswith("I;16"):
-        grey = _eight_bits(np.asarray(picture))
-        return np.repeat(grey[..., None], 3, axis=2)
+        return _pixels(picture, _eight_bits)
     if picture.mode == "F":
         raise PhotoUnreadable("A floating-point photo has no defined white; save it with 8 or 16 bits.")
     if picture.has_transparency_data:
@@ -106,19 +105,19 @@ def _upright_rgb(picture: Pillow.Image) -> Image:
     return _pixels(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def _pixels(picture: Pillow.Image) -> Image:
-    """By bands of rows: in one go Pillow would hold the photo two more times."""
+def _pixels(picture: Pillow.Image, colours: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray) -> Image:
+    """By bands of rows: in one go Pillow would hold the photo two more times, and 16 bits would become 64."""
     pixels = np.empty((picture.height, picture.width, 3), np.uint8)
     for top in range(0, picture.height, _BAND_PX):
         bottom = min(top + _BAND_PX, picture.height)
-        pixels[top:bottom] = np.asarray(picture.crop((0, top, picture.width, bottom)))
+        pixels[top:bottom] = colours(np.asarray(picture.crop((0, top, picture.width, bottom))))
     return pixels
 
 
-def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
+def _eight_bits(grey: NDArray[Any]) -> NDArray[Any]:
     if grey.min() < 0 or grey.max() > 65535:
         raise PhotoUnreadable("A photo of more than 16 bits has no defined white; save it with 8 or 16 bits.")
-    return np.rint(grey / 257).astype(np.uint8)  # 65535 / 255
+    return np.asarray(np.rint(grey / 257)[..., None])  # 65535 / 255
 
 
 def _on_white(picture: Pillow.Image) -> Pillow.Image:

@@ -1,12 +1,13 @@
 """The platform's metadata, read once per call."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from loc360.errors import MetadataInvalid, ReplyInvalid
 from loc360.manifest import Manifest, bundled_manifest
+
+_LARGEST_MM_PER_PX = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ def _scale(value: Any) -> float | None:
         return None
     try:
         scale = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise MetadataInvalid(f"metadata.properties.mm_per_px is no number: {value!r}.") from error
-    if not (math.isfinite(scale) and scale > 0):
+    if not 0 < scale <= _LARGEST_MM_PER_PX:
         raise MetadataInvalid(f"metadata.properties.mm_per_px must be above 0: {value!r}.")
     return scale

@@ -5,22 +5,26 @@ y down; each says its frame: *photo* (the EXIF-upright photo), *sent* (the scale
 (the scaled crop that call 2 carries). Every reply names the release it was asked under.
 """
 
-import base64
-import binascii
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, NamedTuple, TypeVar
 
 from loc360.errors import Loc360Error, ReplyInvalid, RequestInvalid
+from loc360.pictures import Image as Image
+from loc360.pictures import Mask as Mask
+from loc360.pictures import image_from_base64
+from loc360.pictures import jpeg_base64 as jpeg_base64
+from loc360.pictures import mask_base64 as mask_base64
+from loc360.pictures import mask_from_base64 as mask_from_base64
 
-Image = NDArray[np.uint8]  # (height, width, 3), RGB
-Mask = NDArray[np.bool_]  # (height, width)
+MAX_BYTES_TOGETHER = 600_000_000
+"""The decoded images or masks of one message take no more."""
 
+_LARGEST_NUMBER = 1e12  # more is no coordinate, and would overflow
 _GARBLED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
+
+Item = TypeVar("Item")
 
 
 class Box(NamedTuple):
@@ -142,7 +146,7 @@ def decode_segmenter_requests(text: str | bytes) -> tuple[list[SegmenterRequest]
     """
     value = _parsed(text, RequestInvalid)
     if isinstance(value, list):
-        return [_segmenter_request(_object(item, RequestInvalid)) for item in value], True
+        return _each(value, _segmenter_request, lambda request: request.image.nbytes, RequestInvalid), True
     return [_segmenter_request(_object(value, RequestInvalid))], False
 
 
@@ -157,7 +161,7 @@ def decode_segmenter_replies(text: str | bytes) -> list[SegmenterReply]:
     """
     value = _parsed(text, ReplyInvalid)
     items = value if isinstance(value, list) else [value]
-    return [_segmenter_reply(_object(item, ReplyInvalid)) for item in items]
+    return _each(items, _segmenter_reply, lambda reply: reply.mask.nbytes, ReplyInvalid)
 
 
 def encode_error(code: str, message: str) -> str:
@@ -165,31 +169,26 @@ def encode_error(code: str, message: str) -> str:
     return json.dumps({"error": {"code": code, "message": message}})
 
 
-def jpeg_base64(image: Image, *, quality: int) -> str:
-    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise RequestInvalid(f"The image could not be encoded (shape {image.shape}).")
-    return base64.b64encode(data.tobytes()).decode("ascii")
-
-
-def mask_base64(mask: Mask) -> str:
-    done, data = cv2.imencode(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
-    if not done:
-        raise ReplyInvalid(f"The mask could not be encoded (shape {mask.shape}).")
-    return base64.b64encode(data.tobytes()).decode("ascii")
-
-
-def mask_from_base64(text: str) -> Mask:
-    """Raises ReplyInvalid."""
-    pixels = _pixels(text, cv2.IMREAD_GRAYSCALE, ReplyInvalid)
-    return pixels > 127
-
-
 def _parsed(text: Any, error_type: type[Loc360Error]) -> Any:
     try:
         return json.loads(text) if isinstance(text, str | bytes | bytearray) else text
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise error_type(f"Not JSON: {error}.") from error
+
+
+def _each(
+    items: list[Any],
+    decode: Callable[[dict[str, Any]], Item],
+    size_bytes: Callable[[Item], int],
+    error_type: type[Loc360Error],
+) -> list[Item]:
+    decoded, left_bytes = [], MAX_BYTES_TOGETHER
+    for item in items:
+        decoded.append(decode(_object(item, error_type)))
+        left_bytes -= size_bytes(decoded[-1])
+        if left_bytes < 0:
+            raise error_type(f"The images of one message take more than {MAX_BYTES_TOGETHER} bytes.")
+    return decoded
 
 
 def _object(text: Any, error_type: type[Loc360Error]) -> dict[str, Any]:
@@ -208,29 +207,23 @@ def _field(body: dict[str, Any], name: str, error_type: type[Loc360Error]) -> An
 
 
 def _image(body: dict[str, Any]) -> Image:
-    bgr = _pixels(_field(body, "image", RequestInvalid), cv2.IMREAD_COLOR, RequestInvalid)
-    return np.ascontiguousarray(bgr[..., ::-1])
-
-
-def _pixels(text: Any, flags: int, error_type: type[Loc360Error]) -> NDArray[np.uint8]:
-    try:
-        data = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-        pixels = cv2.imdecode(data, flags) if data.size else None
-    except (binascii.Error, TypeError, ValueError, cv2.error) as error:
-        raise error_type("An image is not base64 of an encoded image.") from error
-    if pixels is None:
-        raise error_type("An image can't be decoded.")
-    return pixels.astype(np.uint8, copy=False)
+    return image_from_base64(_field(body, "image", RequestInvalid), RequestInvalid)
 
 
 def _find(item: dict[str, Any]) -> Find:
     point = item.get("point")
     return Find(
         box=_box(item["box"]),
-        label=None if item["label"] is None else str(item["label"]),
+        label=_label(item["label"]),
         score=_finite(item["score"]),
         point=None if point is None else _point(point),
     )
+
+
+def _label(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError("a label that is no text")
+    return value
 
 
 def _positive(value: Any) -> int:
@@ -240,8 +233,8 @@ def _positive(value: Any) -> int:
 
 
 def _finite(value: Any) -> float:
-    if not np.isfinite(number := float(value)):
-        raise ValueError(f"not finite: {value}")
+    if not abs(number := float(value)) <= _LARGEST_NUMBER:
+        raise ValueError(f"no number of a photo: {value}")
     return number
 
 
@@ -277,12 +270,11 @@ def _segmenter_reply(body: dict[str, Any]) -> SegmenterReply:
 
 
 def _echo(values: dict[str, Any]) -> Echo:
-    label = values["label"]
     return Echo(
         release=str(values["release"]),
         index=int(values["index"]),
         count=int(values["count"]),
-        label=None if label is None else str(label),
+        label=_label(values["label"]),
         score=_finite(values["score"]),
         box=_box(values["box"]),
         crop=_box(values["crop"]),
