@@ -10,7 +10,7 @@ RUN := $(UV) run --no-sync
 # Wheels that the user's pip finds, uv finds too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test check format clean
+.PHONY: demo test check audit chaos fuzz format clean
 demo: .venv/.synced
 	@$(RUN) phenoloop up $(if $(DATA),--data-dir "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)") $(foreach port,$(PORTS),--port $(port))
 
@@ -21,13 +21,26 @@ check: .venv/.synced
 	@$(RUN) lint-imports
 	@$(RUN) pytest -q -n 2 tests/unit tests/contract
 
-test: check
+test: check audit
 	@$(RUN) pytest -v -n 2 --dist loadgroup tests/integration tests/browser
+
+# Known vulnerabilities of all dependencies; AUDIT=required fails where no vulnerability service can be reached.
+audit: .venv/.synced
+	@$(RUN) python infra/audit.py
+
+# Hostile input, and a table of it: RUNS generated cases a door, ten times as many a decoder guided by its branches.
+fuzz: .venv/.synced
+	@$(RUN) python -m tests.hostile $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))
+
+# The long campaigns, each with its table. SEED draws; ROUNDS are of kills.
+chaos: .venv/.synced
+	@$(RUN) phenoloop chaos kill --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED))
+	@$(RUN) phenoloop chaos faults $(if $(SEED),--seed $(SEED))
+	@$(MAKE) fuzz
 
 format: .venv/.synced
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
-
 
 clean:
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts

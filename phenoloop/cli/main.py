@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from phenoloop.cli import connect, doctor, prelabel, proof, releases, runs, stack, sync
+from phenoloop.cli import chaos, connect, doctor, prelabel, proof, releases, runs, stack, sync, trace
 from phenoloop.errors import PhenoloopError
-from phenoloop.logs import configure_logs
+from phenoloop.logs import configure_logs, traced
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,14 +34,17 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(releases.app, name="releases")
 app.add_typer(sync.app, name="sync")
 app.command("doctor")(doctor.doctor)
+app.command("trace")(trace.trace)
 app.command("proof")(proof.proof)
+app.add_typer(chaos.app, name="chaos")
 
 
 def run() -> None:
     """Entry point of the `phenoloop` program."""
     configure_logs(as_json=False, level=logging.WARNING)  # commands say themselves what they do
     try:
-        app()
+        with traced():
+            app()
     except PhenoloopError as error:
         if "--debug" in sys.argv:
             raise

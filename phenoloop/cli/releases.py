@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from phenoloop.cli.added_chain import register_archives
 from phenoloop.cli.loop import loop_of
 from phenoloop.cli.runs import AsJson
 from phenoloop.cli.stack import DEFAULT_DATA_DIR, DataDir
 from phenoloop.errors import PhenoloopError, RegistryFailed, ReleaseMissing
+from sync.registry import chain_package
 
 if TYPE_CHECKING:
     from sync.loop import Loop
@@ -41,6 +44,17 @@ def list_releases(data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json: AsJson = Fal
         words = package["description"], package["status_reason"]
         table.add_row(str(package["version"]), state, registered, *words)
     Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def add(
+    folder: Annotated[Path, typer.Argument(help="With detector/model.tar.gz and segmenter/model.tar.gz.")],
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Register a chain that was made elsewhere. It waits for your approval."""
+    releaser = loop_of(data_dir).releaser
+    version = chain_package(releaser.sagemaker, register_archives(releaser, folder)).version
+    typer.echo(f"Registered as version {version}. It goes live by `phenoloop releases approve {version}`.")
 
 
 @app.command()

@@ -1,0 +1,80 @@
+"""`chaos kill`: show that no process of the loop can die at a moment that costs anything but time."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+POLICY = {
+    "PHENOLOOP_RETRAINING__QUIET_S": "5",
+    "PHENOLOOP_RETRAINING__LONGEST_WAIT_S": "20",  # the annotator never pauses
+    "PHENOLOOP_RETRAINING__RUNS_A_DAY": "1000",
+    "PHENOLOOP_RETRAINING__SWEEP_EVERY_S": "15",
+}
+MINIMUM_CHANGES = 12
+
+
+def kill(
+    rounds: Annotated[int, typer.Option(min=1, help="How often something is hit.")] = 100,
+    seed: Annotated[int | None, typer.Option(help="Draws what is hit and when; a new one if left out.")] = None,
+    report: Annotated[Path | None, typer.Option("--json", help="Write everything found to this file.")] = None,
+    photos: Annotated[int, typer.Option(min=8, help="How many photos to generate.")] = 24,
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the stack's folder also if all went well.")] = False,
+) -> None:
+    """Kill processes of a stack of its own at random while an annotator works and runs train.
+
+    Exit code 1 if anything was lost or done twice, or if the loop does not go on by itself.
+    """
+    from phenoloop.demo.chaos.campaign import Campaign  # heavy, and of no use to the other commands
+    from phenoloop.demo.chaos.report import print_report
+    from phenoloop.demo.proof.stack import ProofStack
+    from phenoloop.logs import configure_logs
+    from phenoloop.settings import read_settings
+    from sync.bootstrap import build_loop
+
+    configure_logs(as_json=False, level=logging.ERROR)  # what is hit does not answer, and that is no news
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the stack is stopped then too
+    folder, console, started_s = Path(tempfile.mkdtemp(prefix="phenoloop-chaos-")), Console(), time.monotonic()
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+
+    def tell(what: str) -> None:
+        console.print(f"{time.monotonic() - started_s:6.0f} s  {what}", markup=False, highlight=False, soft_wrap=True)
+
+    console.print(f"Seed {seed}. Folder {folder}.", highlight=False)
+    stack = ProofStack(
+        folder / "stack",
+        options=("--photos", str(photos)),
+        minimum_changes=MINIMUM_CHANGES,
+        parameters={"TimeLimitS": 15, "MinimumTestPhotos": 4, "Seed": seed},
+        settings=POLICY,
+    )
+    holds = False
+    try:
+        tell("starting a stack")
+        stack.start()
+        os.environ.update(stack.folder.read_status()["settings"])  # boto3 takes its own from there
+        outcome = Campaign(stack.folder, build_loop(read_settings()), seed, tell).run(rounds)
+        holds = outcome.holds
+        print_report(console, outcome)
+        if report is not None:
+            report.write_text(json.dumps(outcome.as_json(), indent=2))
+    finally:
+        stack.stop()
+        if holds and not keep:
+            shutil.rmtree(folder)
+        else:
+            console.print(f"Data and logs stay in {folder}.", highlight=False)
+    if not holds:
+        raise typer.Exit(1)

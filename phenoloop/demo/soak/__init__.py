@@ -1,0 +1,1 @@
+"""The soak: the whole loop at load for an hour; does anything of it grow?"""
