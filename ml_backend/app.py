@@ -15,9 +15,13 @@ from werkzeug.exceptions import UnsupportedMediaType
 from ml_backend.auth import require_credentials
 from ml_backend.backend import Backend
 from ml_backend.errors import answer_errors_in_json
+from ml_backend.headers import harden_answers
 from ml_backend.messages import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.model import phenoloop_model
-from phenoloop.errors import PhenoloopError
+from ml_backend.openapi import openapi_document
+from ml_backend.tracing import trace_requests
+from phenoloop.door import readiness
+from phenoloop.errors import ReleaseMissing
 from phenoloop.jobs import enqueue_prelabel
 from phenoloop.settings import BackendSettings
 
@@ -35,17 +39,21 @@ def create_app(backend: Backend, settings: BackendSettings) -> Flask:
     app = Flask("ml_backend", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     model = phenoloop_model(backend)()
-    require_credentials(app, settings, open_endpoints=frozenset({"health"}))
+    trace_requests(app)
+    require_credentials(app, settings, open_endpoints=frozenset({"health", "ready"}))
     answer_errors_in_json(app)
+    harden_answers(app)
 
     @app.get("/")
     @app.get("/health")
     def health() -> dict[str, Any]:
-        """Up if it answers. Without a live release it can predict nothing yet and says so."""
-        try:
-            return {"status": "UP", "model_version": backend.chain.version()}
-        except PhenoloopError as error:
-            return {"status": "UP", "model_version": None, "problem": error.message}
+        """Up if it answers, and honest about what keeps it from predicting."""
+        return {"status": "UP", "model_version": _version(backend), "problems": backend.problems()}
+
+    @app.get("/ready")
+    def ready() -> tuple[dict[str, Any], int]:
+        """503 with the reasons while it can't do its work."""
+        return readiness(backend.problems())[::-1]
 
     @app.post("/setup")
     def setup() -> dict[str, Any]:
@@ -77,6 +85,10 @@ def create_app(backend: Backend, settings: BackendSettings) -> Flask:
             enqueue_prelabel(backend.queue, project_id, task_ids)
         return {"status": "accepted"}
 
+    @app.get("/openapi.json")
+    def openapi() -> dict[str, Any]:
+        return openapi_document()
+
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(backend.metrics.text(), content_type=CONTENT_TYPE_LATEST)
@@ -88,6 +100,13 @@ def create_app(backend: Backend, settings: BackendSettings) -> Flask:
         return response
 
     return app
+
+
+def _version(backend: Backend) -> str | None:
+    try:
+        return backend.chain.version()
+    except ReleaseMissing:
+        return None
 
 
 def _body(message: type[Message]) -> Message:

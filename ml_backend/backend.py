@@ -1,5 +1,6 @@
 """What one process of the backend works with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rq import Queue
@@ -19,3 +20,5 @@ class Backend:
     queue: Queue
     settings: BackendSettings
     metrics: Metrics
+    problems: Callable[[], list[str]] = list
+    """What keeps it from doing its work now; from memory."""

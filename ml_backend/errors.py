@@ -1,7 +1,6 @@
 """Every error as a small JSON object, without traceback."""
 
 import json
-from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, jsonify
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from phenoloop.errors import LabellingConfigInvalid, PhenoloopError, ReleaseMissing, TaskInvalid
+from phenoloop.logs import current_trace_id
 
 
 def answer_errors_in_json(app: Flask) -> None:
@@ -29,7 +29,7 @@ def _wrong_form(error: ValidationError) -> tuple[Response, int]:
     problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}".lstrip(": ") for e in error.errors(include_input=False)]
     is_json = not any(problem["type"] == "json_invalid" for problem in error.errors(include_input=False))
     message = "The body is not of the expected form." if is_json else "The body is no JSON."
-    return jsonify(error=message, problems=problems[:10]), 422 if is_json else 400
+    return jsonify(error=message, problems=[problem[:200] for problem in problems[:10]]), 422 if is_json else 400
 
 
 def _own_error(error: PhenoloopError) -> tuple[Response, int]:
@@ -44,6 +44,5 @@ def _status(error: PhenoloopError) -> int:
 
 
 def _bug(error: Exception) -> tuple[Response, int]:
-    error_id = uuid4().hex
-    structlog.get_logger().error("request failed on a bug", error_id=error_id, exc_info=error)
-    return jsonify(error="Something went wrong here.", id=error_id), 500
+    structlog.get_logger().error("request failed on a bug", exc_info=error)
+    return jsonify(error="Something went wrong here.", id=current_trace_id()), 500

@@ -11,7 +11,7 @@ from typing import Any
 from loc360.wire import Box, Point
 from ml_backend.backend import Backend
 from ml_backend.messages import Task
-from ml_backend.predict import Item, Prediction, outcome, photo, scale_mm_per_px, shapes
+from ml_backend.predict import Item, Prediction, outcomes, photo, scale_mm_per_px, shapes
 from phenoloop.chain.chain import Prompt
 from phenoloop.errors import TaskInvalid
 from phenoloop.labelling.annotated import AnnotatedRegion, decode_regions
@@ -23,7 +23,14 @@ def answer_prompt(backend: Backend, task: Task, config: LabellingConfig, drawn: 
     """`[]` also if nothing is drawn: whatever came back then would be added to the annotation."""
     if not drawn:
         return []
-    return outcome(backend, task, lambda task: segment(backend, task, config, drawn), kind="interactive").item
+    (answer,) = outcomes(
+        backend,
+        [task],
+        lambda task: segment(backend, task, config, drawn),
+        deadline_s=backend.settings.prompt_deadline_s,
+        kind="interactive",
+    )
+    return answer.item
 
 
 def segment(backend: Backend, task: Task, config: LabellingConfig, drawn: Sequence[Mapping[str, Any]]) -> Prediction:

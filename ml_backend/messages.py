@@ -1,8 +1,12 @@
 """What Label Studio 1.23.2 sends to a backend, as far as we read it. What else it sends is passed over."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+
+Item = TypeVar("Item")
+Many = Annotated[list[Item], FailFast()]
+"""A list of which the first wrong item is enough: millions of them would make millions of errors."""
 
 
 def _none_is_empty(value: Any) -> Any:
@@ -20,7 +24,7 @@ class Task(_Message):
 
 
 class Context(_Message):
-    result: list[dict[str, Any]] = []
+    result: Many[dict[str, Any]] = []
     """What the annotator just drew with a smart tool; the editor also asks once with nothing drawn, after saving."""
 
 
@@ -30,8 +34,8 @@ class Params(_Message):
 
 
 class PredictRequest(_Message):
-    tasks: list[Task]
-    label_config: str
+    tasks: Many[Task]
+    label_config: str = Field(min_length=1)
     params: Annotated[Params, BeforeValidator(_none_is_empty)] = Params()
 
 
@@ -47,4 +51,4 @@ class _Named(_Message):
 class WebhookRequest(_Message):
     action: str
     project: _Named | None = None
-    tasks: list[_Named] = []
+    tasks: Many[_Named] = []

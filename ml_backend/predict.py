@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,9 +15,11 @@ from ml_backend.backend import Backend
 from ml_backend.messages import Task
 from phenoloop.chain.chain import ChainResult
 from phenoloop.chain.images import StoredImage
-from phenoloop.errors import PhenoloopError, TaskInvalid
+from phenoloop.deadlines import require_time, time_limit
+from phenoloop.errors import PhenoloopError, TaskInvalid, TimeOver
 from phenoloop.labelling.config import LabellingConfig, parse_labelling_config
 from phenoloop.labelling.regions import Shape, regions
+from phenoloop.logs import carried
 
 Prediction = dict[str, Any]
 """`{"result", "score", "model_version"}`. Label Studio stores it; an empty result says: looked and found nothing."""
@@ -25,13 +27,15 @@ Prediction = dict[str, Any]
 Item = Prediction | list[Prediction]
 """A prediction, or `[]`: Label Studio stores nothing and asks again later."""
 
+Work = Callable[[Task], Prediction]
+
 labelling_config = lru_cache(maxsize=64)(parse_labelling_config)
 """Several projects and configurations are served at once; each text is read once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one task: a prediction, an error, or neither if there was no time for it."""
+    """Of one task: a prediction, an error, or neither if its time never came."""
 
     task: Task
     prediction: Prediction | None = None
@@ -43,22 +47,35 @@ class Outcome:
 
     @property
     def is_unfinished(self) -> bool:
-        return self.prediction is None and self.error is None
+        """There was too little time for it."""
+        return self.prediction is None and (self.error is None or isinstance(self.error, TimeOver))
 
 
 def predict_tasks(
-    backend: Backend, tasks: Sequence[Task], config: LabellingConfig, *, deadline_s: float | None = None
+    backend: Backend, tasks: Sequence[Task], config: LabellingConfig, *, deadline_s: float
 ) -> list[Outcome]:
-    """One outcome a task, in order. Tasks run in parallel, each on its own, until the deadline."""
+    """All that the chain finds, for each task."""
+    return outcomes(backend, tasks, lambda task: predict(backend, task, config), deadline_s=deadline_s)
+
+
+def outcomes(
+    backend: Backend, tasks: Sequence[Task], work: Work, *, deadline_s: float, kind: str = "batch"
+) -> list[Outcome]:
+    """One outcome a task, in order, at the deadline. Tasks run in parallel, each on its own.
+
+    What is under way at the deadline is not waited for: it ends with the call that it waits for.
+    """
     if not tasks:
         return []
     # threads of this call alone: a large batch never keeps another request waiting for a thread
     threads = ThreadPoolExecutor(min(backend.settings.parallel_tasks, len(tasks)), thread_name_prefix="predict")
-    calls = [threads.submit(outcome, backend, task, lambda task: predict(backend, task, config)) for task in tasks]
-    done, late = wait(calls, timeout=deadline_s)
+    with time_limit(deadline_s):
+        calls = [threads.submit(carried(outcome), backend, task, work, kind=kind) for task in tasks]
+    done, _ = wait(calls, timeout=deadline_s)
     threads.shutdown(wait=False, cancel_futures=True)
-    backend.metrics.tasks.labels("deferred").inc(len(late))
-    return [call.result() if call in done else Outcome(task) for task, call in zip(tasks, calls, strict=True)]
+    ended = [call.result() if call in done else Outcome(task) for task, call in zip(tasks, calls, strict=True)]
+    backend.metrics.tasks.labels("deferred").inc(sum(outcome.is_unfinished for outcome in ended))
+    return ended
 
 
 def predict(backend: Backend, task: Task, config: LabellingConfig) -> Prediction:
@@ -66,32 +83,34 @@ def predict(backend: Backend, task: Task, config: LabellingConfig) -> Prediction
     with photo(backend, task, config) as image:
         result = backend.chain.annotate(image, mm_per_px=scale_mm_per_px(task))
     backend.metrics.objects.inc(len(result.instances))
-    items = regions(
-        shapes(result),
-        config,
-        result.width_px,
-        result.height_px,
-        label_map=backend.settings.label_map,
-        image_measures=_numbers(result.metrics),
-        id_seed=result.release,
-    )
+    with backend.metrics.timed("regions"):
+        items = regions(
+            shapes(result),
+            config,
+            result.width_px,
+            result.height_px,
+            label_map=backend.settings.label_map,
+            image_measures=_numbers(result.metrics),
+            id_seed=result.release,
+        )
     return {"result": items, "score": _mean_score(result), "model_version": result.release}
 
 
-def outcome(backend: Backend, task: Task, work: Callable[[Task], Prediction], *, kind: str = "batch") -> Outcome:
-    """What `work` makes of the task, timed and counted; a failure, of whatever kind, is logged and counted."""
-    started = time.perf_counter()
-    log = structlog.get_logger().bind(task=task.id, project=task.project)
-    try:
-        prediction = work(task)
-    except Exception as error:  # one task's failure, even a bug, never costs the others their item
-        backend.metrics.tasks.labels("failed").inc()
-        backend.metrics.failures.labels(type(error).__name__).inc()
-        if isinstance(error, PhenoloopError):
-            log.warning("task failed", error_type=type(error).__name__, error=str(error))
-        else:
-            log.exception("task failed on a bug")
-        return Outcome(task, error=error)
+def outcome(backend: Backend, task: Task, work: Work, *, kind: str) -> Outcome:
+    """What `work` makes of the task, timed and counted; a failure, of whatever kind, is logged once and counted."""
+    started, log = time.perf_counter(), structlog.get_logger()
+    with structlog.contextvars.bound_contextvars(task=task.id, project=task.project):
+        try:
+            prediction = work(task)
+            require_time()  # nobody hears of it any more
+        except Exception as error:  # one task's failure, even a bug, never costs the others their item
+            backend.metrics.tasks.labels("failed").inc()
+            backend.metrics.failures.labels(type(error).__name__).inc()
+            if isinstance(error, PhenoloopError):
+                log.warning("task failed", error_type=type(error).__name__, error=str(error))
+            else:
+                log.exception("task failed on a bug")
+            return Outcome(task, error=error)
     backend.metrics.tasks.labels("predicted").inc()
     backend.metrics.predict_seconds.labels(kind).observe(time.perf_counter() - started)
     return Outcome(task, prediction)
@@ -103,7 +122,9 @@ def photo(backend: Backend, task: Task, config: LabellingConfig) -> Iterator[Sto
     uri = task.data.get(config.image_key)
     if not isinstance(uri, str):
         raise TaskInvalid("The task's data names no image.", key=config.image_key)
-    with backend.images.fetch(uri) as image:
+    with ExitStack() as kept:
+        with backend.metrics.timed("photo"):
+            image = kept.enter_context(backend.images.fetch(uri))
         yield image
 
 
@@ -114,7 +135,7 @@ def scale_mm_per_px(task: Task) -> float | None:
         return None
     try:
         scale = float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         scale = math.nan
     if not (math.isfinite(scale) and scale > 0):
         raise TaskInvalid("The task's mm_per_px is no number above 0.", mm_per_px=given)

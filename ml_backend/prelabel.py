@@ -14,7 +14,7 @@ from ml_backend.bootstrap import process_backend
 from ml_backend.messages import Task
 from ml_backend.predict import labelling_config, predict_tasks
 from phenoloop.chain.release import supersedes
-from phenoloop.errors import PhenoloopError
+from phenoloop.errors import PhenoloopError, TimeOver
 from phenoloop.labelling.client import LabelStudio
 
 
@@ -26,14 +26,15 @@ def prelabel_chunk(project_id: int, task_ids: list[int]) -> None:
 def prelabel(backend: Backend, project_id: int, task_ids: Sequence[int]) -> int:
     """Predict and store what these tasks lack of the live version; how many predictions were stored.
 
-    If tasks failed in a way that may pass, raises the first such error after storing the others, so that the job is
-    tried again. Raises LabelStudioUnavailable, LabelStudioRefused, LabellingConfigInvalid, ReleaseMissing.
+    If tasks failed in a way that may pass, or there was no time for them, raises the first such error after storing the
+    others, so that the job counts as failed. Raises LabelStudioUnavailable, LabelStudioRefused, LabellingConfigInvalid,
+    ReleaseMissing.
     """
     label_studio, version = backend.label_studio, backend.chain.version()
     config = labelling_config(label_studio.project(project_id).label_config)
     lacking = label_studio.tasks(project_id, ids=task_ids, without_version=version)
     tasks = [Task(id=task.id, project=project_id, data=task.data) for task in lacking]
-    outcomes = predict_tasks(backend, tasks, config)
+    outcomes = predict_tasks(backend, tasks, config, deadline_s=backend.settings.job_deadline_s)
     done = {outcome.task.id: outcome.prediction for outcome in outcomes if outcome.prediction is not None}
     # meanwhile someone may have opened a task, and Label Studio stored its prediction
     still = label_studio.tasks(project_id, ids=[id_ for id_ in done if id_ is not None], without_version=version)
@@ -53,6 +54,8 @@ def prelabel(backend: Backend, project_id: int, task_ids: Sequence[int]) -> int:
     for outcome in outcomes:
         if isinstance(outcome.error, PhenoloopError) and outcome.error.retryable:
             raise outcome.error
+        if outcome.is_unfinished:
+            raise TimeOver("The job's time was over before all tasks were done.", project=project_id)
     return len(stored)
 
 

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+_LONGEST_FACT = 300
+
 
 class PhenoloopError(Exception):
     """Base of all our errors.
@@ -19,8 +21,24 @@ class PhenoloopError(Exception):
         self.facts = facts
 
     def __str__(self) -> str:
-        facts = ", ".join(f"{name}={value}" for name, value in self.facts.items())
+        facts = ", ".join(f"{name}={_shown(value)}" for name, value in self.facts.items())
         return " ".join(part for part in (self.message, f"({facts})" if facts else "", self.cure) if part)
+
+
+class TimeOver(PhenoloopError):
+    """The time for this work was over before it was done."""
+
+    retryable = True
+
+
+def _shown(value: object) -> str:
+    """Cut short, and fit to be written: a fact may be what a stranger sent."""
+    try:
+        text = str(value)
+    except ValueError:  # a number of thousands of digits
+        text = f"a {type(value).__name__} too long to write"
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= _LONGEST_FACT else f"{text[:_LONGEST_FACT]}..."
 
 
 class SettingsInvalid(PhenoloopError):
@@ -53,6 +71,10 @@ class AnnotationMissing(PhenoloopError):
     """The object of an annotation is not there or may not be read."""
 
 
+class PredictionMissing(PhenoloopError):
+    """Label Studio has no such prediction, or no longer."""
+
+
 class SnapshotMissing(PhenoloopError):
     """No such snapshot was made, or a part of it is not there or can't be read."""
 
@@ -75,6 +97,10 @@ class EndpointUnavailable(PhenoloopError):
     """The endpoint throttled, timed out or failed in a way that may pass."""
 
     retryable = True
+
+
+class CircuitOpen(EndpointUnavailable):
+    """The endpoint failed so often that it is not called for a while."""
 
 
 class EndpointRefused(PhenoloopError):
@@ -129,6 +155,10 @@ class QueueUnavailable(PhenoloopError):
     """Redis did not answer. What it held is found again by the next sweep."""
 
     retryable = True
+
+
+class JobRefused(PhenoloopError):
+    """The queue names something that our workers don't do."""
 
 
 class JobsFailed(PhenoloopError):

@@ -9,9 +9,11 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
+import stamina.instrumentation
 import structlog
 
 Params = ParamSpec("Params")
@@ -23,6 +25,7 @@ _TRACE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 def configure_logs(*, as_json: bool = True, level: int = logging.INFO) -> None:
     """Set up structlog once, at the start of a process."""
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -35,6 +38,11 @@ def configure_logs(*, as_json: bool = True, level: int = logging.INFO) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _tell_of_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    """No warning: only what fails in the end is one."""
+    structlog.get_logger().info("trying again", because=str(details.caused_by), in_s=round(details.wait_for, 2))
 
 
 @contextmanager
@@ -52,11 +60,10 @@ def current_trace_id() -> str | None:
 
 
 def carried(function: Callable[Params, Answer]) -> Callable[Params, Answer]:
-    """`function` for another thread, where it logs with the fields that are bound here and now."""
-    fields = structlog.contextvars.get_contextvars()
+    """`function` for another thread, where it logs with the fields, and has the time limit, of here and now."""
+    context = copy_context()
 
-    def with_fields(*args: Params.args, **kwargs: Params.kwargs) -> Answer:
-        with structlog.contextvars.bound_contextvars(**fields):
-            return function(*args, **kwargs)
+    def in_context(*args: Params.args, **kwargs: Params.kwargs) -> Answer:
+        return context.copy().run(function, *args, **kwargs)  # a context of its own: many threads may come at once
 
-    return with_fields
+    return in_context

@@ -6,8 +6,10 @@ and `output_fn` in the archive's `code/inference.py`, as it does in SageMaker's 
 
 import json
 import os
+import re
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -19,6 +21,8 @@ from sagemaker_inference.transformer import Transformer
 
 BODY_LIMIT_BYTES = 6_291_456
 """Most that SageMaker hands over in one real-time invocation."""
+CUSTOM_ATTRIBUTES = "HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES"
+TRACE_ID = re.compile(r"trace_id=([A-Za-z0-9_.:-]{1,64})")
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -47,7 +51,10 @@ class InferenceApp:
         self._loaded.set()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        started_s = time.monotonic()
         status, content_type, body = self._answer(environ)
+        if environ["PATH_INFO"] == "/invocations":
+            _tell(environ, status, time.monotonic() - started_s)
         headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
         start_response(f"{status.value} {status.phrase}", headers)
         return [body]
@@ -103,6 +110,13 @@ class _Context:
         self.status = HTTPStatus(code)
         # a fault of ours is no business of the caller's; what is wrong with the request is
         self.reason = phrase if code < HTTPStatus.INTERNAL_SERVER_ERROR else "The model failed; its log says why."
+
+
+def _tell(environ: Environ, status: HTTPStatus, seconds: float) -> None:
+    """One line for CloudWatch, under the id that the caller gave."""
+    trace_id = TRACE_ID.search(environ.get(CUSTOM_ATTRIBUTES, ""))
+    facts = {"event": "invocation", "trace_id": trace_id and trace_id[1], "status": status.value}
+    print(json.dumps(facts | {"seconds": round(seconds, 3)}), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _load_or_end(app: InferenceApp) -> None:

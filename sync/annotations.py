@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from phenoloop.chain.bodies import at_most
 from phenoloop.chain.s3_errors import s3_errors
 from phenoloop.errors import AnnotationMissing, TaskInvalid
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+
+MAX_BYTES = 64 * 1024 * 1024
+"""An annotation that is larger is left out: it takes up to 25 times as much to read."""
+
+_MOST_DIGITS = 19
 
 
 class Task(BaseModel):
@@ -66,6 +73,8 @@ class Annotation(BaseModel):
     result: tuple[dict[str, Any], ...]
     was_cancelled: bool = False
     ground_truth: bool = False
+    parent_prediction: int | None = None
+    """Label Studio's id of the prediction that it was made from."""
     updated_at: AwareDatetime
 
     @property
@@ -93,9 +102,12 @@ class StoredObject:
     key: str
     etag: str
     body: bytes
+    """Of an object that is too large, the beginning."""
 
     def annotation(self) -> Annotation:
-        """Raises TaskInvalid if the object is no annotation."""
+        """Raises TaskInvalid if the object is no annotation, or a larger one than we read."""
+        if len(self.body) > MAX_BYTES:
+            raise TaskInvalid("An annotation is larger than we read.", key=self.key, most_bytes=MAX_BYTES)
         try:
             return Annotation.model_validate_json(self.body)
         except ValidationError as error:
@@ -114,7 +126,7 @@ def read_object(s3: S3Client, bucket: str, key: str) -> StoredObject | None:
     try:
         with s3_errors(AnnotationMissing, key=key):
             answer = s3.get_object(Bucket=bucket, Key=key)
-            return StoredObject(key, answer["ETag"].strip('"'), answer["Body"].read())
+            return StoredObject(key, answer["ETag"].strip('"'), at_most(answer["Body"], MAX_BYTES))
     except AnnotationMissing as error:
         if error.facts.get("code") == "NoSuchKey":
             return None
@@ -124,7 +136,7 @@ def read_object(s3: S3Client, bucket: str, key: str) -> StoredObject | None:
 def annotation_id(key: str) -> int:
     """The id that an object's key ends with. Raises TaskInvalid."""
     name = key.rpartition("/")[2]
-    if not (name.isascii() and name.isdigit()):
+    if not (name.isascii() and name.isdigit() and len(name) <= _MOST_DIGITS):
         raise _no_annotation(key)
     return int(name)
 

@@ -4,12 +4,14 @@ import boto3
 from botocore.config import Config
 
 from phenoloop.chain.endpoints import Endpoints, sagemaker_runtime_client
-from phenoloop.chain.images import ImageStore
+from phenoloop.chain.images import ImageStore, photo_client
 from phenoloop.chain.releases import ReleaseStore
 from phenoloop.jobs import prelabel_queue
 from phenoloop.labelling.client import LabelStudio
+from phenoloop.metrics import EndpointWatch
 from phenoloop.settings import Settings
 from sync.loop import Loop
+from sync.metrics import SyncMetrics
 from sync.open_tasks import OpenTasks
 from sync.release import Releaser
 from sync.runs import Runs
@@ -21,11 +23,16 @@ PATIENCE = Config(
 )
 
 
-def build_loop(settings: Settings, *, patience: Config = PATIENCE) -> Loop:
+def build_loop(settings: Settings, *, patience: Config = PATIENCE, metrics: SyncMetrics | None = None) -> Loop:
     """Clients and stores; nothing is asked of them yet."""
     storage, training = settings.storage, settings.training
     s3, sagemaker = boto3.client("s3", config=patience), boto3.client("sagemaker", config=patience)
-    images = ImageStore(s3, storage.image_buckets, settings.chain.max_image_bytes)
+    chain, metrics = settings.chain, metrics or SyncMetrics()
+    for client in (s3, sagemaker):
+        metrics.watch_aws(client)
+    images = ImageStore(
+        photo_client(chain), storage.image_buckets, chain.max_image_bytes, timeout_s=chain.image_timeout_s
+    )
     releases = ReleaseStore(s3, storage.bucket, storage.releases_prefix)
     label_studio = LabelStudio(
         settings.label_studio.url,
@@ -34,7 +41,11 @@ def build_loop(settings: Settings, *, patience: Config = PATIENCE) -> Loop:
         attempts=1,  # the worker looks again by itself
     )
     endpoints = Endpoints(
-        sagemaker_runtime_client(settings.chain), settings.chain.endpoint_slots, settings.chain.attempts
+        sagemaker_runtime_client(chain),
+        chain.endpoint_slots,
+        chain.attempts,
+        timeout_s=chain.invoke_timeout_s,
+        watch=EndpointWatch(metrics),
     )
     return Loop(
         s3=s3,
@@ -50,9 +61,11 @@ def build_loop(settings: Settings, *, patience: Config = PATIENCE) -> Loop:
             label_studio, prelabel_queue(settings.redis_url), storage.bucket, storage.annotations_prefix
         ),
         settings=settings,
+        metrics=metrics,
     )
 
 
 def build_worker(settings: Settings) -> SyncWorker:
-    sqs = boto3.client("sqs", config=PATIENCE)
-    return SyncWorker(sqs, settings.queue_url, build_loop(settings), settings.storage)
+    sqs, metrics = boto3.client("sqs", config=PATIENCE), SyncMetrics()
+    metrics.watch_aws(sqs)
+    return SyncWorker(sqs, settings.queue_url, build_loop(settings, metrics=metrics), settings.storage, metrics)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from phenoloop.chain.s3_errors import s3_errors
+from phenoloop.chain.s3_errors import listed, s3_errors
 from phenoloop.errors import AnnotationMissing, BucketMissing
 from sync.annotations import read_object
 from sync.index import Index
@@ -64,11 +64,10 @@ class Catalogue:
         """
         objects = {}
         with s3_errors(BucketMissing, bucket=bucket):
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                for item in page.get("Contents", []):
-                    name = item["Key"].rpartition("/")[2]
-                    if name.isascii() and name.isdigit():
-                        objects[item["Key"]] = Listed(item["ETag"].strip('"'), item["LastModified"])
+            for item in listed(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)):
+                name = item["Key"].rpartition("/")[2]
+                if name.isascii() and name.isdigit():
+                    objects[item["Key"]] = Listed(item["ETag"].strip('"'), item["LastModified"])
         read = before.read_contents.items() if before else ()
         return cls(s3, bucket, prefix, objects, {k: r for k, r in read if k in objects and objects[k].etag == r[0]})
 
@@ -79,7 +78,7 @@ class Catalogue:
         try:
             with s3_errors(AnnotationMissing, key=key):
                 head = self.s3.head_object(Bucket=self.bucket, Key=key)
-            objects[key] = Listed(head["ETag"].strip('"'), head["LastModified"])
+                objects[key] = Listed(head["ETag"].strip('"'), head["LastModified"])
         except AnnotationMissing as error:
             if error.facts.get("code") not in GONE:
                 raise

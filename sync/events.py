@@ -6,7 +6,6 @@ comes first), and EventBridge events of SageMaker.
 """
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, Field, ValidationError
@@ -55,8 +54,8 @@ def _object_event(record: "_Record") -> ObjectEvent:
     return ObjectEvent(bucket=record.s3.bucket.name, key=unquote_plus(record.s3.object.key))
 
 
-def _registry_event(detail: dict[str, Any]) -> RegistryEvent:
-    return RegistryEvent(about=str(detail.get("ModelPackageArn") or detail.get("pipelineExecutionArn") or ""))
+def _registry_event(detail: "_Detail") -> RegistryEvent:
+    return RegistryEvent(about=detail.ModelPackageArn or detail.pipelineExecutionArn or "")
 
 
 class _Bucket(BaseModel):
@@ -76,8 +75,13 @@ class _Record(BaseModel):
     s3: _S3
 
 
+class _Detail(BaseModel):
+    ModelPackageArn: str | None = None
+    pipelineExecutionArn: str | None = None  # noqa: N815  # EventBridge's name
+
+
 class _Message(BaseModel):
     Event: str | None = None
     Records: list[_Record] | None = None
     detail_type: str | None = Field(default=None, alias="detail-type")
-    detail: dict[str, Any] = {}
+    detail: _Detail = _Detail()

@@ -6,14 +6,17 @@ import gzip
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
 from pydantic import AwareDatetime, TypeAdapter
+from pydantic_core import to_json
 
+from phenoloop.errors import TaskInvalid
 from sync.annotations import annotation_id
+from sync.gzipped import lines, text
 from sync.split import Split
 
 
@@ -107,9 +110,43 @@ def encode_index(index: Index) -> tuple[str, bytes]:
 
 
 def decode_index(body: bytes) -> Index:
-    """Raises ValueError or OSError if the body is no index."""
-    with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
-        return Index(dict(map(_LINE.validate_json, file)))
+    """Raises ValueError if the body is no index."""
+    return _indexed(lines(body))
+
+
+def decode_index_about(body: bytes, key: str) -> Index:
+    """Of that annotation and of others of its photo only: most of a large index need not be decoded.
+
+    Raises ValueError if the body is no index.
+    """
+    whole = text(body)
+    own = _indexed(_lines_with(b"[" + to_json(key) + b",", whole)).entries
+    photos = {entry.photo for entry in own.values() if entry.photo}
+    others = (line for photo in photos for line in _lines_with(b'"photo":' + to_json(photo), whole))
+    return Index({**own, **_indexed(others).entries})
+
+
+def _lines_with(needle: bytes, whole: bytes) -> Iterator[bytes]:
+    at = whole.find(needle)
+    while at >= 0:
+        end = whole.find(b"\n", at)
+        yield whole[whole.rfind(b"\n", 0, at) + 1 : end]
+        at = whole.find(needle, end)
+
+
+def _indexed(lines_: Iterable[bytes]) -> Index:
+    entries = dict(map(_LINE.validate_json, lines_))
+    for key, entry in entries.items():
+        if entry.state is State.USABLE:
+            _require_annotation(key)
+    return Index(entries)
+
+
+def _require_annotation(key: str) -> None:
+    try:
+        annotation_id(key)
+    except TaskInvalid as error:
+        raise ValueError("an entry of no annotation") from error
 
 
 _LINE: TypeAdapter[tuple[str, Entry]] = TypeAdapter(tuple[str, Entry])

@@ -21,13 +21,16 @@ from phenoloop.errors import (
     PhenoloopError,
     RegistryFailed,
     ReleaseMissing,
+    RunMissing,
     SmokeTestFailed,
 )
 from phenoloop.labelling.client import LabelStudio
+from phenoloop.logs import traced
 from phenoloop.settings import Settings
 from sync.annotations import annotation_id
 from sync.catalogue import Catalogue
 from sync.label_studio import Exports
+from sync.metrics import SyncMetrics
 from sync.open_tasks import Behind, OpenTasks
 from sync.policy import Decision, Pending, decide
 from sync.registry import ChainPackage, approve, newest_approved, packages, reject
@@ -64,14 +67,18 @@ class Loop:
         releaser: Releaser,
         open_tasks: OpenTasks,
         settings: Settings,
+        metrics: SyncMetrics | None = None,
     ) -> None:
         self._s3, self._sagemaker = s3, sagemaker
         self.snapshots, self.runs, self.releases = snapshots, runs, releases
         self.releaser, self.open_tasks, self.settings = releaser, open_tasks, settings
+        self.metrics = metrics or SyncMetrics()
         self._exports = Exports(label_studio, snapshots)
         self._catalogue: Catalogue | None = None
         self._list_again_s = 0.0
         self._asked_for: Behind = {}
+        self._followed = ""
+        """The release that every open task has a prediction of."""
         self._failing_since_s: dict[str, float] = {}
         self._log = structlog.get_logger()
 
@@ -79,8 +86,9 @@ class Loop:
 
     def annotation_changed(self, key: str) -> None:
         """Look at this one object. Raises TaskInvalid (it is no annotation), AnnotationMissing, StorageUnavailable."""
-        number, self._catalogue = annotation_id(key), self._known_catalogue().after(key)
-        self._log.info("annotation changed", annotation=number, is_there=key in self._catalogue.objects)
+        number = annotation_id(key)
+        catalogue = self._now_known(self._known_catalogue().after(key))
+        self._log.info("annotation changed", annotation=number, is_there=key in catalogue.objects)
 
     def annotations(self) -> float:
         """List, compare, and request a run if the policy says so."""
@@ -111,20 +119,24 @@ class Loop:
 
         Raises ReleaseMissing (nothing to beat), NothingToLearn, SettingsInvalid, and what S3 and SageMaker raise.
         """
-        snapshot = self.snapshots.build(self._listed())
+        with self.metrics.timed("snapshot"):
+            snapshot = self.snapshots.build(self._listed())
         if not snapshot.photos["train"] or not snapshot.regions:
             raise NothingToLearn(
                 "There is nothing to learn from yet.",
                 cure="Annotate some photos; about six in ten of them are trained on.",
                 photos=sum(snapshot.photos.values()),
             )
-        return self.runs.request(snapshot, self.releases.live(), reason=reason, by_itself=by_itself)
+        with self.metrics.timed("run request"):
+            return self.runs.request(snapshot, self.releases.live(), reason=reason, by_itself=by_itself)
 
     def _pending(self) -> Pending:
         """Against the latest snapshot; if nobody has trained on that (a worker died, a run failed), all of it."""
         latest = self.snapshots.latest()
         is_done = latest is not None and self.runs.is_done_with(latest.name)
-        changes = self._known_catalogue().changes_since(self.snapshots.index(latest if is_done else None))
+        catalogue = self._known_catalogue()
+        changes = catalogue.changes_since(self.snapshots.index(latest if is_done else None))
+        self.metrics.saw(len(catalogue.objects), changes)
         return Pending(len(changes), changes.first_at, changes.last_at)
 
     def _known_catalogue(self) -> Catalogue:
@@ -133,9 +145,16 @@ class Loop:
     def _listed(self) -> Catalogue:
         """All there is now."""
         storage = self.settings.storage
-        catalogue = Catalogue.listed(self._s3, storage.bucket, storage.annotations_prefix, before=self._catalogue)
-        self._catalogue = catalogue
+        with self.metrics.timed("list"):
+            catalogue = Catalogue.listed(self._s3, storage.bucket, storage.annotations_prefix, before=self._catalogue)
         self._list_again_s = time.monotonic() + self.settings.retraining.sweep_every_s
+        return self._now_known(catalogue)
+
+    def _now_known(self, catalogue: Catalogue) -> Catalogue:
+        before, self._catalogue = self._catalogue, catalogue
+        if before is not None:
+            fresh = [found for key, found in catalogue.objects.items() if before.objects.get(key) != found]
+            self.metrics.learnt_of([found.last_modified for found in fresh])
         return catalogue
 
     def _start_unstarted(self) -> None:
@@ -154,8 +173,13 @@ class Loop:
         package = self.newest_approved()
         if package is None:
             return self.settings.retraining.sweep_every_s
+        with traced(self._asked_by(package)), structlog.contextvars.bound_contextvars(run=package.run):
+            return self._release(package)
+
+    def _release(self, package: ChainPackage) -> float:
         try:
-            release = self.releaser.advance(package)
+            with self.metrics.timed("release"):
+                release = self.releaser.advance(package)
         except (*REFUSED, EndpointUnavailable) as error:
             if isinstance(error, EndpointUnavailable) and not self._has_failed_for_long(package):
                 raise
@@ -168,6 +192,13 @@ class Loop:
             return STARTING_S
         self.releaser.publish_manifest(self.releases.live())
         return self.settings.retraining.sweep_every_s
+
+    def _asked_by(self, package: ChainPackage) -> str | None:
+        """The id under which its run was asked for; None if it is of no run, or of one that left nothing."""
+        try:
+            return self.runs.get(package.run).trace_id if package.run else None
+        except RunMissing:
+            return None
 
     def _is_releasing(self) -> bool:
         newest, live = self.newest_approved(), self.live()
@@ -203,12 +234,26 @@ class Loop:
             return sweep_s
         if self.open_tasks.are_being_predicted():
             return STARTING_S
-        behind = self.open_tasks.behind(live.name)
+        with self.metrics.timed("open tasks"):
+            behind = self.open_tasks.behind(live.name)
         if not behind:
+            self._note_followed(live)
             return sweep_s
         failed, self._asked_for = behind == self._asked_for, behind  # what can't be predicted must not keep us busy
-        self.open_tasks.predict(behind)
+        with traced(self._led_to(live)):
+            self.open_tasks.predict(behind)
         return sweep_s if failed else STARTING_S
+
+    def _note_followed(self, live: Release) -> None:
+        """Timed once a release; not of one that was followed before this process began."""
+        if self._followed != live.name and self._asked_for:
+            self.metrics.followed(self.releases.pointer().moved_at)
+        self._followed = live.name
+
+    def _led_to(self, live: Release) -> str | None:
+        """The id under which the release's run was asked for; None if there was none."""
+        package = next((package for package in self.packages() if package.arn == live.package_arn), None)
+        return self._asked_by(package) if package else None
 
     def live(self) -> Release | None:
         """The pointer's release. Raises StorageUnavailable."""

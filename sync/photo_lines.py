@@ -11,6 +11,7 @@ from phenoloop.chain.images import ImageFacts
 from phenoloop.errors import TaskInvalid
 from phenoloop.labelling.annotated import AnnotatedRegion, decode_regions
 from sync.annotations import Annotation
+from sync.gzipped import MAX_LINE_BYTES
 from sync.split import Split, split_of
 
 
@@ -49,6 +50,8 @@ def photo_line(annotation: Annotation, facts: ImageFacts) -> PhotoLine:
         "regions": [_region(region) for region in regions],
     }
     text = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    if len(text) > MAX_LINE_BYTES:
+        raise TaskInvalid("A photo's regions take more bytes than a snapshot holds.", most_bytes=MAX_LINE_BYTES)
     labels = tuple(sorted({region.label for region in regions if region.label is not None}))
     return PhotoLine(text, split, len(regions), labels)
 

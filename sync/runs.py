@@ -16,8 +16,9 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from phenoloop.chain.release import Release
-from phenoloop.chain.s3_errors import s3_errors
+from phenoloop.chain.s3_errors import listed, s3_errors
 from phenoloop.errors import BucketMissing, RunMissing, SettingsInvalid, WriteConflict
+from phenoloop.logs import current_trace_id
 from phenoloop.settings import StorageSettings, TrainingSettings
 from sync import pipeline
 from sync.sagemaker_errors import sagemaker_errors
@@ -46,6 +47,8 @@ class Run(BaseModel):
     name: str
     snapshot: str
     """Name of the snapshot it learns from."""
+    index: str = ""
+    """Of the snapshot when the run was asked for, SHA-256; older records lack it."""
     photos: dict[str, int]
     """Of the snapshot, by split."""
     parameters: dict[str, str | int | float]
@@ -56,6 +59,8 @@ class Run(BaseModel):
     by_itself: bool
     """The policy started it; else a person did."""
     requested_at: datetime
+    trace_id: str = ""
+    """Of the look or the command that asked for it: what its release and the jobs that follow log has it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +104,14 @@ class Runs:
         run = Run(
             name=name,
             snapshot=snapshot.name,
+            index=snapshot.index,
             photos={str(split): count for split, count in snapshot.photos.items()},
             parameters=self._training.parameters | self._given(name, snapshot, live),
             live_release=live.name,
             reason=reason,
             by_itself=by_itself,
             requested_at=datetime.now(UTC),
+            trace_id=current_trace_id() or "",
         )
         is_new = self._write_once(f"{name}.json", run.model_dump_json(indent=2))
         run = run if is_new else self.get(name)
@@ -138,7 +145,7 @@ class Runs:
             pages = self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self._storage.bucket, Prefix=prefix, Delimiter="/"
             )
-            keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+            keys = [item["Key"] for item in listed(pages)]
         names = [key.removeprefix(prefix).removesuffix(".json") for key in keys if key.endswith(".json")]
         return sorted(self._readable(names), key=lambda run: run.requested_at)
 

@@ -14,6 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 
+from sync.gzipped import lines
+
 
 def shard_of(photo: str) -> str:
     """Two hex digits."""
@@ -33,7 +35,7 @@ def rewritten(
 ) -> bytes | None:
     """The shard without the photos `gone` and with `fresh` ones (sorted), whose lines `line` gives; None if empty.
 
-    Lines that stay are copied byte by byte. Raises ValueError or OSError if `before` is no shard.
+    Lines that stay are copied byte by byte. Raises ValueError if `before` is no shard.
     """
     stays = ((photo, text) for photo, text in _lines(before) if photo not in gone)
     comes = ((photo, line(photo)) for photo in fresh)
@@ -49,7 +51,8 @@ def rewritten(
 
 
 def _lines(shard: bytes | None) -> Iterator[tuple[str, bytes]]:
-    if shard is not None:
-        with gzip.GzipFile(fileobj=io.BytesIO(shard)) as file:
-            for text in file:
-                yield str(json.loads(text)["photo"]), text
+    for text in lines(shard) if shard is not None else ():
+        try:
+            yield str(json.loads(text)["photo"]), text
+        except (KeyError, TypeError, RecursionError) as error:
+            raise ValueError("a line of no photo") from error

@@ -10,6 +10,7 @@ import structlog
 
 from phenoloop.chain.images import ImageStore
 from phenoloop.errors import SnapshotMissing, WriteConflict
+from sync.annotations import StoredObject, read_object
 from sync.catalogue import Catalogue
 from sync.index import Index
 from sync.reading import Lines, Reader
@@ -58,7 +59,25 @@ class SnapshotStore:
 
         Raises SnapshotMissing, StorageUnavailable.
         """
-        return self._files.index(snapshot.index) if snapshot else Index()
+        return self.index_of(snapshot.index) if snapshot else Index()
+
+    def index_of(self, digest: str) -> Index:
+        """The index of that SHA-256. Raises SnapshotMissing, StorageUnavailable."""
+        return self._files.index(digest)
+
+    def index_about(self, digest: str, annotation: int) -> Index:
+        """What the index of that SHA-256 knows of one annotation, and of others of its photo; empty if nothing.
+
+        Raises SnapshotMissing, StorageUnavailable.
+        """
+        return self._files.index_about(digest, self._key(annotation))
+
+    def annotation(self, number: int) -> StoredObject | None:
+        """Its object as it is now, None if it is gone.
+
+        Raises AnnotationMissing (may not be read), StorageUnavailable.
+        """
+        return read_object(self._s3, self._bucket, self._key(number))
 
     def build(self, catalogue: Catalogue) -> Snapshot:
         """The snapshot of what is in S3, which is then the latest; if nothing changed, the latest as it is.
@@ -89,6 +108,9 @@ class SnapshotStore:
         snapshot = self._written(index, shards)
         self._files.move_pointer(snapshot, reading=READING, etag=etag)
         return snapshot
+
+    def _key(self, annotation: int) -> str:
+        return f"{self._annotations_prefix}{annotation}"
 
     def _pointed(self, pointer: Pointer) -> Snapshot:
         """As last counted: the same snapshot may have been made long ago, when other annotations were left out."""
@@ -129,7 +151,7 @@ class SnapshotStore:
         fresh = [photo for photo in touched if photo in index.winners]
         try:
             body = rewritten(before, frozenset(touched), fresh, lambda photo: lines[index.winners[photo]])
-        except (ValueError, OSError, EOFError) as error:
+        except ValueError as error:
             raise SnapshotMissing("A shard can't be read.", cure="Restore it.", shard=digest) from error
         return self._files.write_shard(body) if body else None
 

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
+from phenoloop.chain.bodies import at_most
 from phenoloop.chain.s3_errors import s3_errors
 from phenoloop.errors import BucketMissing, SnapshotMissing, WriteConflict
-from sync.index import Index, decode_index, encode_index
+from sync.index import Index, decode_index, decode_index_about, encode_index
 from sync.split import Split
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+
+MAX_FILE_BYTES = 1 << 29
+"""Of one file, packed. An index of a million annotations takes a fifth of it."""
 
 
 class _Frozen(BaseModel):
@@ -98,7 +104,7 @@ class SnapshotFiles:
     def snapshot(self, name: str) -> Snapshot:
         body, _ = self._read(f"{name}.json")
         try:
-            return Snapshot.model_validate({**json.loads(body), "url": self.url(name)})
+            return Snapshot.model_validate({**from_json(body), "url": self.url(name)})
         except (ValueError, TypeError) as error:
             raise self._garbled(f"{name}.json") from error
 
@@ -114,13 +120,13 @@ class SnapshotFiles:
         last = self._last_index
         if last is not None and last[0] == digest:
             return last[1]
-        body, _ = self._read(f"indexes/{digest}.jsonl.gz")
-        try:
-            index = decode_index(body)
-        except (ValueError, OSError, EOFError) as error:
-            raise self._garbled(f"indexes/{digest}.jsonl.gz") from error
+        index = self._decoded(digest, decode_index)
         self._last_index = digest, index
         return index
+
+    def index_about(self, digest: str, key: str) -> Index:
+        """Of that annotation and of others of its photo only."""
+        return self._decoded(digest, lambda body: decode_index_about(body, key))
 
     def write_index(self, index: Index) -> str:
         """Its SHA-256."""
@@ -139,10 +145,21 @@ class SnapshotFiles:
         self._write_once(f"shards/{digest}.jsonl.gz", body, "application/gzip")
         return digest
 
+    def _decoded(self, digest: str, decode: Callable[[bytes], Index]) -> Index:
+        name = f"indexes/{digest}.jsonl.gz"
+        body, _ = self._read(name)
+        try:
+            return decode(body)
+        except ValueError as error:
+            raise self._garbled(name) from error
+
     def _read(self, name: str) -> tuple[bytes, str]:
         with s3_errors(SnapshotMissing, key=self._prefix + name):
             reply = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name)
-            return reply["Body"].read(), reply["ETag"]
+            body, etag = at_most(reply["Body"], MAX_FILE_BYTES), reply["ETag"]
+        if len(body) > MAX_FILE_BYTES:
+            raise self._garbled(name)
+        return body, etag
 
     def _write_once(self, name: str, body: bytes, content_type: str) -> bool:
         """Whether it is new; what is there already is the same."""

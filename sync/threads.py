@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from phenoloop.logs import carried
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -22,7 +24,7 @@ def in_threads(
     waiting: deque[Future[Answer]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
+            waiting.append(pool.submit(carried(function), item))
             if len(waiting) >= 2 * threads:
                 yield waiting.popleft().result()
         while waiting:

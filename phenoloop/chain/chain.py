@@ -1,8 +1,9 @@
 """The chain: photo in, measured instances out, by the release that is live."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import structlog
 
@@ -23,24 +24,38 @@ POINT_WINDOW = 0.3
 """Side of the window around a lone point, as a share of the photo's shorter side."""
 
 
-def flow_of(release: Release) -> Flow:
+Timed = Callable[[str], AbstractContextManager[object]]
+"""Around a step of that name, to time it."""
+
+
+def flow_of(release: Release, timed: Timed = nullcontext) -> Flow:
     """Detector on the whole photo, then segmenter, one call per object."""
+
+    def preprocess(photo_path: str, metadata: dict[str, Any]) -> str:
+        with timed("preprocess"):
+            return loc360.sagemaker_preprocess(photo_path, metadata)
+
+    def process(photo_path: str, metadata: dict[str, Any]) -> dict[str, Any]:
+        with timed("process"):
+            return loc360.process(photo_path, metadata)
+
     return Flow(
         stages=(
             Stage(release.manifest["detector_model"], release.detector.endpoint, FanOut.IMAGE),
             Stage(release.manifest["segmenter_model"], release.segmenter.endpoint, FanOut.OBJECT),
         ),
-        preprocess=loc360.sagemaker_preprocess,
-        process=loc360.process,
+        preprocess=preprocess,
+        process=process,
     )
 
 
 class Chain:
     """Each call takes the live release once and stays with it to its end. Safe to use from many threads."""
 
-    def __init__(self, endpoints: Invoker, live: LiveRelease) -> None:
+    def __init__(self, endpoints: Invoker, live: LiveRelease, *, timed: Timed = nullcontext) -> None:
         self._endpoints = endpoints
         self._live = live
+        self._timed = timed
 
     def version(self) -> str:
         """Name of the live release: Label Studio's model_version. Raises ReleaseMissing."""
@@ -68,9 +83,9 @@ class Chain:
     def _result(
         self, release: Release, image: StoredImage, mm_per_px: float | None, *, done: int = 0, reply: str | None = None
     ) -> ChainResult:
-        started = time.perf_counter()
+        started, flow = time.perf_counter(), flow_of(release, self._timed)
         properties = {"manifest": release.manifest, "mm_per_px": image.mm_per_px if mm_per_px is None else mm_per_px}
-        result = chain_result(flow_of(release).run_after(done, reply, str(image.path), properties, self._endpoints))
+        result = chain_result(flow.run_after(done, reply, str(image.path), properties, self._endpoints))
         structlog.get_logger().info(
             "photo run through the chain",
             release=release.name,

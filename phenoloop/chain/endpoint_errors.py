@@ -11,6 +11,8 @@ from botocore.exceptions import (
     HTTPClientError,
     IncompleteReadError,
 )
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from phenoloop.errors import EndpointRefused, EndpointUnavailable, PhenoloopError
 
@@ -18,6 +20,7 @@ _PASSING = {"ThrottlingException", "Throttling", "TooManyRequestsException", "Re
             "ServiceUnavailable", "ServiceUnavailableException", "InternalFailure", "InternalServerError",
             "InternalDependencyException", "ModelNotReadyException", "RequestTimeout"}  # fmt: skip
 _MISSING = {"ValidationError", "ValidationException"}
+_SIGNATURE = {"InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"}
 
 
 @contextmanager
@@ -27,7 +30,7 @@ def endpoint_errors(endpoint_name: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _translated(endpoint_name, error.response) from error
-    except (HTTPClientError, ConnectionError, IncompleteReadError) as error:
+    except (HTTPClientError, ConnectionError, IncompleteReadError, ResponseParserError, HTTPError) as error:
         raise EndpointUnavailable(
             "The endpoint did not answer.", endpoint=endpoint_name, reason=type(error).__name__
         ) from error
@@ -48,6 +51,9 @@ def _translated(endpoint_name: str, response: Mapping[str, Any]) -> PhenoloopErr
             "It is missing or not in service: look at DescribeEndpoint, then publish a release whose endpoints are up."
         )
         return EndpointRefused("SageMaker knows no such endpoint in service.", cure=cure, endpoint=endpoint_name)
+    if code in _SIGNATURE:
+        cure = "Check this machine's clock, then the credentials."
+        return EndpointRefused("SageMaker refused the signature.", cure=cure, endpoint=endpoint_name, code=code)
     if code in _PASSING or http_status >= 500:
         return EndpointUnavailable("SageMaker is throttling or failing.", endpoint=endpoint_name, code=code)
     cure = "Check that our role may sagemaker:InvokeEndpoint on it."

@@ -1,27 +1,49 @@
-"""Calls to SageMaker endpoints: bounded, fair, retried."""
+"""Calls to SageMaker endpoints: bounded, fair, retried, and left alone while they are down."""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from types import TracebackType
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 import boto3
-import stamina
 from botocore.config import Config
 
+from phenoloop.chain.bodies import chunks
+from phenoloop.chain.breaker import Breaker
+from phenoloop.chain.budget import RetryBudget
 from phenoloop.chain.endpoint_errors import endpoint_errors
-from phenoloop.errors import EndpointRefused, ModelReplyInvalid, PhenoloopError
+from phenoloop.chain.turns import Turns
+from phenoloop.deadlines import remaining_s, time_limit
+from phenoloop.errors import CircuitOpen, EndpointRefused, EndpointUnavailable, ModelReplyInvalid, TimeOver
+from phenoloop.logs import carried, current_trace_id
+from phenoloop.retries import retried
 from phenoloop.settings import ChainSettings
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 PAYLOAD_LIMIT_BYTES = 6_291_456
-"""Most that SageMaker takes in one InvokeEndpoint."""
+"""Most that SageMaker takes in one InvokeEndpoint, and gives back."""
+
+
+class Watch(Protocol):
+    """Hears of every call, from the thread that makes it."""
+
+    def called(self, endpoint_name: str, seconds: float, outcome: str) -> None:
+        """`outcome` is "ok" or the error's class name."""
+
+    def retried(self, endpoint_name: str) -> None:
+        """A call failed and is made again."""
+
+
+class NobodyWatches:
+    def called(self, endpoint_name: str, seconds: float, outcome: str) -> None: ...
+
+    def retried(self, endpoint_name: str) -> None: ...
 
 
 def sagemaker_runtime_client(settings: ChainSettings) -> SageMakerRuntimeClient:
@@ -37,31 +59,52 @@ def sagemaker_runtime_client(settings: ChainSettings) -> SageMakerRuntimeClient:
 
 
 class Endpoints:
-    """All endpoints as this process sees them: at most `slots` calls in flight to each, whoever makes them."""
+    """All endpoints as this process sees them: at most `slots` calls in flight to each, whoever makes them.
 
-    def __init__(self, runtime_client: SageMakerRuntimeClient, slots: int, attempts: int) -> None:
+    Calls keep to the time limit around them (`deadlines.time_limit`).
+    """
+
+    def __init__(
+        self,
+        runtime_client: SageMakerRuntimeClient,
+        slots: int,
+        attempts: int,
+        *,
+        timeout_s: float = 60.0,
+        watch: Watch | None = None,
+    ) -> None:
+        """`timeout_s` is for one reply to the end; the client's own is for any silence in it."""
         self._runtime = runtime_client
         self._slots = slots
         self._attempts = attempts
-        self._turns: dict[str, _Turns] = {}
+        self._timeout_s = timeout_s
+        self._watch = watch or NobodyWatches()
+        self._lines: dict[str, _Line] = {}
 
     def invoke(self, endpoint_name: str, payload: str) -> str:
-        """The endpoint's raw reply. Retries what may pass, with growing, jittered waits.
+        """The endpoint's raw reply. Retries what may pass, as long as time and the endpoint's retry budget allow.
 
-        Raises EndpointUnavailable (after the last attempt), EndpointRefused, ModelReplyInvalid.
+        Raises EndpointUnavailable (after the last attempt; CircuitOpen at once), EndpointRefused, ModelReplyInvalid,
+        TimeOver.
         """
         body = payload.encode()
         if len(body) > PAYLOAD_LIMIT_BYTES:
             raise EndpointRefused("The payload is over SageMaker's limit.", endpoint=endpoint_name, bytes=len(body))
-        turns = self._turns.setdefault(endpoint_name, _Turns(self._slots))
-        for attempt in stamina.retry_context(on=_may_pass, attempts=self._attempts, timeout=None, wait_initial=0.2):
-            with attempt, turns:
-                return self._reply(endpoint_name, body)
+        line = self._lines.setdefault(endpoint_name, _Line(endpoint_name, self._slots))
+        for attempt in retried(
+            self._attempts, if_also=lambda error: not isinstance(error, CircuitOpen) and line.budget.spend()
+        ):
+            if attempt.num > 1:
+                self._watch.retried(endpoint_name)
+            with attempt, line.turns, line.breaker.call(), self._watched(endpoint_name):
+                reply = self._reply(endpoint_name, body)
+                line.budget.did_well(retries=attempt.num - 1)
+                return reply
         raise AssertionError("unreachable: the last attempt raises")
 
     def invoke_each(self, endpoint_name: str, payloads: Sequence[str]) -> list[str]:
-        """The raw replies in the payloads' order, called in parallel. The first error ends it, without
-        waiting for calls in flight.
+        """The raw replies in the payloads' order, called in parallel. The first error, or the end of the time, ends it,
+        without waiting for calls in flight.
 
         Its threads are this call's own, so callers can't block each other; they only take turns for slots.
         """
@@ -69,56 +112,59 @@ class Endpoints:
             return []
         threads = ThreadPoolExecutor(min(self._slots, len(payloads)), thread_name_prefix="invoke")
         try:
-            calls = [threads.submit(self.invoke, endpoint_name, payload) for payload in payloads]
-            done, _ = wait(calls, return_when=FIRST_EXCEPTION)
+            calls = [threads.submit(carried(self.invoke), endpoint_name, payload) for payload in payloads]
+            left_s = remaining_s()
+            done, late = wait(calls, None if left_s == math.inf else left_s, return_when=FIRST_EXCEPTION)
             for call in done:
                 call.result()  # raises the error, if one ended the wait
+            if late:
+                raise TimeOver("Not all replies came in time.", endpoint=endpoint_name, late=len(late))
             return [call.result() for call in calls]
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
 
+    def troubles(self) -> Mapping[str, str]:
+        """Endpoint -> one sentence, of those that are not called now since they failed; empty when all is well."""
+        said = {name: line.breaker.trouble() for name, line in list(self._lines.items())}
+        return {name: trouble for name, trouble in said.items() if trouble}
+
     def _reply(self, endpoint_name: str, body: bytes) -> str:
-        with endpoint_errors(endpoint_name):
+        def too_slow() -> EndpointUnavailable:
+            return EndpointUnavailable("The endpoint's reply took too long.", endpoint=endpoint_name)
+
+        trace_id = current_trace_id()
+        with time_limit(self._timeout_s, otherwise=too_slow), endpoint_errors(endpoint_name):
             response = self._runtime.invoke_endpoint(
-                EndpointName=endpoint_name, Body=body, ContentType="application/json", Accept="application/json"
+                EndpointName=endpoint_name,
+                Body=body,
+                ContentType="application/json",
+                Accept="application/json",
+                **({"CustomAttributes": f"trace_id={trace_id}"} if trace_id else {}),
             )
-            reply = response["Body"].read()
+            reply = bytearray()
+            for chunk in chunks(response["Body"]):
+                reply += chunk
+                if len(reply) > PAYLOAD_LIMIT_BYTES:
+                    raise ModelReplyInvalid("The endpoint's reply is over SageMaker's limit.", endpoint=endpoint_name)
         try:
             return reply.decode()
         except UnicodeDecodeError as error:
             raise ModelReplyInvalid("The endpoint's reply is not text.", endpoint=endpoint_name) from error
 
+    @contextmanager
+    def _watched(self, endpoint_name: str) -> Iterator[None]:
+        started_s, outcome = time.perf_counter(), "ok"
+        try:
+            yield
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._watch.called(endpoint_name, time.perf_counter() - started_s, outcome)
 
-def _may_pass(error: Exception) -> bool:
-    return isinstance(error, PhenoloopError) and error.retryable
 
+class _Line:
+    """What stands between callers and one endpoint."""
 
-class _Turns:
-    """A semaphore that serves first come, first served.
-
-    Python's own lets the thread that releases take the slot again before the one it woke: a large batch would then
-    starve a single interactive call.
-    """
-
-    def __init__(self, slots: int) -> None:
-        self._free = slots
-        self._waiting: deque[threading.Event] = deque()
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            turn = threading.Event()
-            self._waiting.append(turn)
-        turn.wait()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()  # the slot passes on, never free in between
-            else:
-                self._free += 1
+    def __init__(self, endpoint_name: str, slots: int) -> None:
+        self.turns, self.breaker, self.budget = Turns(slots), Breaker(endpoint_name), RetryBudget()

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import math
-import shutil
+import posixpath
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
+import boto3
+from botocore.config import Config
+
+from phenoloop.chain.bodies import chunks
 from phenoloop.chain.s3_errors import s3_errors
-from phenoloop.errors import ImageMissing, ImageRefused
+from phenoloop.deadlines import time_limit
+from phenoloop.errors import ImageMissing, ImageRefused, StorageUnavailable
+from phenoloop.retries import retried
+from phenoloop.settings import ChainSettings
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+
+ATTEMPTS = 3
+
+
+def photo_client(settings: ChainSettings) -> S3Client:
+    """A client for `ImageStore`, which does its own retries: a body may break off after the client was done."""
+    config = Config(
+        connect_timeout=5,
+        read_timeout=min(15.0, settings.image_timeout_s),  # of any silence
+        max_pool_connections=64,
+        retries={"total_max_attempts": 1},
+    )
+    return boto3.client("s3", config=config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +65,60 @@ class StoredImage:
 class ImageStore:
     """Fetches `s3://bucket/key` from the allowed buckets and nowhere else."""
 
-    def __init__(self, s3_client: S3Client, allowed_buckets: Collection[str], max_bytes: int) -> None:
+    def __init__(
+        self, s3_client: S3Client, allowed_buckets: Collection[str], max_bytes: int, *, timeout_s: float = 60.0
+    ) -> None:
+        """`timeout_s` is for one photo, with all attempts."""
         self._s3 = s3_client
         self._allowed_buckets = frozenset(allowed_buckets)
         self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
 
     @contextmanager
     def fetch(self, uri: str) -> Iterator[StoredImage]:
-        """The photo in a temporary file, which is gone after the `with` block.
+        """The whole photo in a temporary file, which is gone after the `with` block, and when this process is killed.
 
         Raises ImageRefused (another bucket, no S3 URI, too large, a scale that is none), ImageMissing,
-        StorageUnavailable.
+        StorageUnavailable, TimeOver (the caller's time limit).
         """
         bucket, key = self._location(uri)
-        with tempfile.NamedTemporaryFile(prefix="phenoloop-photo-") as file:
-            with s3_errors(ImageMissing, uri=uri):
-                reply = self._s3.get_object(Bucket=bucket, Key=key)
-                self._refuse_too_large(uri, reply["ContentLength"])
-                shutil.copyfileobj(reply["Body"], file)
-            file.flush()
-            yield StoredImage(
-                path=Path(file.name),
-                etag=reply["ETag"].strip('"'),
-                mm_per_px=_mm_per_px(uri, reply["Metadata"]),
-                group=reply["Metadata"].get("group"),
-            )
+        with tempfile.TemporaryFile() as file:
+            with self._patiently(uri):
+                for attempt in retried(ATTEMPTS):
+                    with attempt:
+                        facts = self._copied(uri, bucket, key, file)
+            nameless = Path(f"/dev/fd/{file.fileno()}")
+            yield StoredImage(nameless, facts.etag, facts.mm_per_px, facts.group)
 
     def describe(self, uri: str) -> ImageFacts:
         """The photo's facts, without its bytes. Raises what `fetch` raises."""
         bucket, key = self._location(uri)
+        with self._patiently(uri):
+            for attempt in retried(ATTEMPTS):
+                with attempt, s3_errors(ImageMissing, uri=uri):
+                    return self._facts(uri, self._s3.head_object(Bucket=bucket, Key=key))
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _patiently(self, uri: str) -> AbstractContextManager[None]:
+        return time_limit(
+            self._timeout_s, otherwise=lambda: StorageUnavailable("The photo took too long to come.", uri=uri)
+        )
+
+    def _copied(self, uri: str, bucket: str, key: str, file: IO[bytes]) -> ImageFacts:
+        """From the first byte on: between two attempts the object may have become another one."""
+        file.seek(0)
+        file.truncate()
         with s3_errors(ImageMissing, uri=uri):
-            reply = self._s3.head_object(Bucket=bucket, Key=key)
-        self._refuse_too_large(uri, reply["ContentLength"])
+            reply = self._s3.get_object(Bucket=bucket, Key=key)
+            facts = self._facts(uri, reply)
+            for chunk in chunks(reply["Body"]):
+                file.write(chunk)
+                self._refuse_too_large(uri, file.tell())
+        file.flush()
+        return facts
+
+    def _facts(self, uri: str, reply: Mapping[str, Any]) -> ImageFacts:
+        self._refuse_too_large(uri, reply.get("ContentLength", 0))
         return ImageFacts(
             etag=reply["ETag"].strip('"'),
             mm_per_px=_mm_per_px(uri, reply["Metadata"]),
@@ -84,7 +127,7 @@ class ImageStore:
 
     def _location(self, uri: str) -> tuple[str, str]:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        if not uri.startswith("s3://") or not key:
+        if not uri.startswith("s3://") or not key or posixpath.normpath(key).split("/")[0] == "..":
             raise ImageRefused("The image is not referenced as s3://bucket/key.", uri=uri.partition("?")[0])
         if bucket not in self._allowed_buckets:
             raise ImageRefused(

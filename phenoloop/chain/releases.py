@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -10,9 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from phenoloop.chain.bodies import at_most
 from phenoloop.chain.release import Frozen, Release, StageEndpoint, release_name
 from phenoloop.chain.s3_errors import s3_errors
-from phenoloop.errors import PhenoloopError, ReleaseMissing, StorageUnavailable, WriteConflict
+from phenoloop.errors import BucketMissing, PhenoloopError, ReleaseMissing, StorageUnavailable, WriteConflict
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["LiveRelease", "Pointer", "Release", "ReleaseStore", "StageEndpoint", "release_name"]
 
 Model = TypeVar("Model", bound=BaseModel)
+
+FIRST_LOAD_S = 5.0
+MAX_BYTES = 1024 * 1024
+"""Of one object: what is cut off there is none of ours."""
 
 
 class Pointer(Frozen):
@@ -52,7 +60,18 @@ class ReleaseStore:
 
     def get(self, name: str) -> Release:
         """Raises ReleaseMissing (also if it can't be read as a release), StorageUnavailable."""
-        return _parsed(Release, self._read(name)[0], name)
+        release = _parsed(Release, self._read(name)[0], name)
+        if release.name != name:
+            raise ReleaseMissing("The release object is another release's.", release=name, holds=release.name)
+        return release
+
+    def published(self) -> dict[str, Release]:
+        """Every release by name; what can't be read as one is passed over. Raises BucketMissing, StorageUnavailable."""
+        with s3_errors(BucketMissing, prefix=self._prefix):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        names = [key.removeprefix(self._prefix).removesuffix(".json") for key in keys if key.endswith(".json")]
+        return {release.name: release for release in self._readable(names)}
 
     def live(self) -> Release:
         """The release that the pointer names. Raises ReleaseMissing, StorageUnavailable."""
@@ -77,6 +96,14 @@ class ReleaseStore:
             return current
         return self._write_pointer(release_name, current.release, IfMatch=etag)
 
+    def _readable(self, names: Iterable[str]) -> Iterator[Release]:
+        for name in names:
+            if name != "live":
+                try:
+                    yield self.get(name)
+                except ReleaseMissing as error:  # one that is garbled hides no other
+                    structlog.get_logger().warning("release passed over", release=name, error=str(error))
+
     def _read_pointer(self) -> tuple[Pointer, str]:
         text, etag = self._read("live")
         return _parsed(Pointer, text, "live"), etag
@@ -89,7 +116,7 @@ class ReleaseStore:
     def _read(self, name: str) -> tuple[bytes, str]:
         with s3_errors(ReleaseMissing, release=name):
             reply = self._s3.get_object(Bucket=self._bucket, Key=self._key(name))
-            return reply["Body"].read(), reply["ETag"]
+            return at_most(reply["Body"], MAX_BYTES), reply["ETag"]
 
     def _write(self, name: str, text: str, **condition: str) -> None:
         with s3_errors(StorageUnavailable, release=name):
@@ -115,23 +142,52 @@ class LiveRelease:
         self._store = store
         self._refresh_s = refresh_s
         self._release: Release | None = None
+        self._problem = ""
+        self._seen_at_s = -math.inf
         self._loading = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._tried = threading.Event()
         self._stopped = threading.Event()
 
-    def current(self) -> Release:
-        """From memory; until the first one is known, one caller at a time asks S3 and the others are told so at once.
+    def follow(self) -> None:
+        """Keep it current from here on, also if none is known yet: no caller of `current` ever waits for S3 then.
 
-        Raises ReleaseMissing, StorageUnavailable (both only before the first load).
+        Waits a moment for the first one.
         """
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._keep_current, name="live-release", daemon=True)
+            self._thread.start()
         if self._release is None:
-            if not self._loading.acquire(blocking=False):
-                raise ReleaseMissing("The live release is being loaded.", cure="Try again in a moment.")
-            try:
-                self._load()
-            finally:
-                self._loading.release()
-        assert self._release is not None  # noqa: S101  # loaded, or an error was raised
+            self._tried.wait(FIRST_LOAD_S)
+
+    def current(self) -> Release:
+        """From memory. If it is not followed yet, one caller at a time asks S3 and the others are told so at once.
+
+        Raises ReleaseMissing, StorageUnavailable (both only while none is known).
+        """
+        release = self.known()
+        if release is not None:
+            return release
+        if self._thread is not None:
+            raise ReleaseMissing("No release is known yet.", cure=self._problem or "Try again in a moment.")
+        if not self._loading.acquire(blocking=False):
+            raise ReleaseMissing("The live release is being loaded.", cure="Try again in a moment.")
+        try:
+            release = self._store.live()
+            self._seen_at_s = time.monotonic()
+            self._release = release
+        finally:
+            self._loading.release()
+        self.follow()
+        return release
+
+    def known(self) -> Release | None:
         return self._release
+
+    @property
+    def silent_s(self) -> float:
+        """For so long S3 has not told which one is live; infinite if it never did."""
+        return time.monotonic() - self._seen_at_s
 
     def stop(self) -> None:
         self._stopped.set()
@@ -144,27 +200,29 @@ class LiveRelease:
     ) -> None:
         self.stop()
 
-    def _load(self) -> None:
-        if self._release is None:
-            self._release = self._store.live()
-            threading.Thread(target=self._keep_current, name="live-release", daemon=True).start()
-
     def _keep_current(self) -> None:
         log = structlog.get_logger()
-        while not self._stopped.wait(self._refresh_s):
+        while True:
             try:
                 self._follow_pointer()
+                self._problem = ""
             except PhenoloopError as error:
-                log.warning("live release could not be refreshed", error=str(error))
+                if self._problem != str(error):  # said once, not every few seconds
+                    log.warning("live release could not be refreshed", error=str(error))
+                self._problem = str(error)
             except Exception:  # a thread that died would leave this process on an old release for good
                 log.exception("live release could not be refreshed")
+            self._tried.set()
+            if self._stopped.wait(self._refresh_s):
+                return
 
     def _follow_pointer(self) -> None:
-        name = self._store.pointer().release
-        before = self._release
-        if before is not None and before.name != name:
+        name, before = self._store.pointer().release, self._release
+        self._seen_at_s = time.monotonic()
+        if before is None or before.name != name:
             self._release = self._store.get(name)
-            structlog.get_logger().info("live release changed", release=name, previous=before.name)
+            log, previous = structlog.get_logger(), before.name if before else None
+            log.info("live release changed", release=name, previous=previous)
 
 
 def _parsed(model: type[Model], text: bytes, name: str) -> Model:

@@ -10,10 +10,16 @@ import numpy as np
 
 from loc360.frames import View
 from loc360.wire import Box, Mask, Point, mask_from_base64
+from phenoloop.errors import ModelReplyInvalid
 
 MEASURES = ("length_px", "width_px", "area_px", "perimeter_px", "aspect_ratio", "solidity",
             "length_mm", "width_mm", "area_mm2", "perimeter_mm")  # fmt: skip
 LAB_MEASURES = ("mean_l", "mean_a", "mean_b")
+
+MOST_COVERED = 20
+"""Times that the objects of one photo may cover it, all together, since each has a mask of its own."""
+SMALL_PX = 50_000_000
+"""So much they may cover whatever the photo's size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,11 @@ class ChainResult:
 
 
 def chain_result(processed: Mapping[str, Any]) -> ChainResult:
-    """From what `loc360.process` returned."""
+    """From what `loc360.process` returned. Raises ModelReplyInvalid if the objects' masks would fill the memory."""
     width, height = processed["width_px"], processed["height_px"]
+    boxes = [Box(*item["mask_box_px"]) for item in processed["objects"]]
+    if sum((box.x1 - box.x0) * (box.y1 - box.y0) for box in boxes) > max(MOST_COVERED * width * height, SMALL_PX):
+        raise ModelReplyInvalid(f"The objects cover the photo more than {MOST_COVERED} times over.", objects=len(boxes))
     return ChainResult(
         release=processed["release"],
         width_px=width,

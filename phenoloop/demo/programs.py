@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ from phenoloop.demo.state import DataFolder, Ports, Secrets
 from phenoloop.local_aws import services
 from phenoloop.local_aws.environments import REPOSITORY, REQUIREMENTS, environment_python
 from phenoloop.local_aws.processes import Service, answers
+from phenoloop.local_aws.sagemaker.containers import free_port
 from phenoloop.settings import RetrainingSettings, TrainingSettings
 
 BUCKET = "phenoloop"
@@ -25,6 +27,7 @@ BACKEND_USER = "phenoloop"
 REGISTRY = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
 RETRAINING = RetrainingSettings(minimum_changes=20, quiet_s=30, runs_a_day=100, sweep_every_s=20)
 """For someone who corrects two dozen photos and watches."""
+MONITORING_PORT = "PHENOLOOP_MONITORING__PORT"
 OVERRIDABLE = ("PHENOLOOP_RETRAINING__", "PHENOLOOP_TRAINING__")
 
 
@@ -77,24 +80,19 @@ class Programs:
 
     def own_services(self, queue_url: str, *, workers: int) -> list[Service]:
         environment = services.base_environment() | self.aws_environment() | self.settings(queue_url)
-        gunicorn = [
-            *(sys.executable, "-m", "gunicorn", "ml_backend.wsgi:create()"),
-            *("--bind", f"127.0.0.1:{self.ports.backend}", "--worker-class", "gthread"),
-            *("--workers", "1", "--threads", "16", "--timeout", "120", "--graceful-timeout", "10"),
-            "--no-control-socket",
-        ]
         commands: Mapping[str, list[str]] = {
-            "backend": gunicorn,
+            "backend": [sys.executable, "-m", "ml_backend"],
             **{f"worker-{n}": [sys.executable, "-m", "ml_backend.worker"] for n in range(1, workers + 1)},
             "sync": [sys.executable, "-m", "sync"],
         }
+        ports = {name: self.ports.backend if name == "backend" else free_port() for name in commands}
         return [
             Service(
                 name=name,
                 command=command,
-                environment=environment,
+                environment=environment | {MONITORING_PORT: str(ports[name])},
                 folder=REPOSITORY,
-                is_ready=lambda: answers(self.url("backend") + "/health"),
+                is_ready=partial(answers, f"http://127.0.0.1:{ports[name]}/health"),
             )
             for name, command in commands.items()
         ]
@@ -108,6 +106,7 @@ class Programs:
             "PHENOLOOP_LABEL_STUDIO__URL": self.url("label_studio"),
             "PHENOLOOP_LABEL_STUDIO__TOKEN": self.secrets.label_studio_token,
             "PHENOLOOP_BACKEND__PASSWORD": self.secrets.backend_password,
+            "PHENOLOOP_BACKEND__PORT": str(self.ports.backend),
             **_variables("PHENOLOOP_TRAINING__", self.training),
             **_variables("PHENOLOOP_RETRAINING__", RETRAINING),
             **self.overrides,

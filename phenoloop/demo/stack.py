@@ -15,7 +15,17 @@ from botocore.config import Config
 from phenoloop.chain.release import Release
 from phenoloop.chain.releases import ReleaseStore
 from phenoloop.demo.photos import upload_generated_photos, upload_own_photos
-from phenoloop.demo.programs import ANNOTATIONS, ANNOTATOR, BACKEND_USER, BUCKET, IMAGES, QUEUE, RELEASES, Programs
+from phenoloop.demo.programs import (
+    ANNOTATIONS,
+    ANNOTATOR,
+    BACKEND_USER,
+    BUCKET,
+    IMAGES,
+    MONITORING_PORT,
+    QUEUE,
+    RELEASES,
+    Programs,
+)
 from phenoloop.demo.project import connect_project
 from phenoloop.demo.release0 import ensure_release0
 from phenoloop.demo.state import DataFolder, Ports
@@ -78,7 +88,9 @@ class Stack:
         step("Registering release 0")
         ensure_release0(aws("sagemaker"), aws("s3"), BUCKET, programs.training)
         step("Starting the backend, its workers and sync")
-        for service in programs.own_services(resources.queue_url, workers=self._options.workers):
+        own = programs.own_services(resources.queue_url, workers=self._options.workers)
+        self._status["monitoring"] = {s.name: f"http://127.0.0.1:{s.environment[MONITORING_PORT]}" for s in own}
+        for service in own:
             self._start(service)
         self._supervisor.wait_until_ready("backend")
         step("Waiting until sync has made the chain live on two endpoints")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from redis import Redis
-from rq import Queue, Worker
+from rq import Worker
 
 from phenoloop.doctor.check import Finding, failed, ok, warn
 from phenoloop.doctor.loop import Loop
-from phenoloop.jobs import QUEUE
+from phenoloop.jobs import queue_on
 
 
 def redis(loop: Loop) -> Finding:
@@ -19,7 +19,7 @@ def redis(loop: Loop) -> Finding:
 
 def workers(loop: Loop) -> Finding:
     """Whether someone listens on the queue, and whether jobs failed for good."""
-    queue = Queue(QUEUE, connection=_connection(loop))
+    queue = queue_on(_connection(loop))
     found = Worker.all(queue=queue)
     if not found:
         return failed(

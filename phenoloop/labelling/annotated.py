@@ -13,10 +13,14 @@ import numpy as np
 from phenoloop.errors import TaskInvalid
 from phenoloop.labelling.brush import decode_brush
 from phenoloop.labelling.config import ControlKind
-from phenoloop.labelling.geometry import Box, Mask, Points, box_around, filled, rectangle_corners
+from phenoloop.labelling.geometry import Box, Mask, Points, box_around, fill_work_px, filled, rectangle_corners
 
-MAX_PHOTO_PX = 500_000_000
-"""A region of a larger photo is refused: whoever writes annotations must not choose how much memory we take."""
+MAX_PHOTO_PX = 170_000_000
+"""A region of a larger photo is refused, as the photo itself would be."""
+MAX_DRAWN_PX = 1_000_000_000
+"""Masks of one result take no more bytes: whoever writes annotations must not choose how much memory we take."""
+
+_FURTHEST_PX = 1e7
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +57,30 @@ def decode_regions(result: Iterable[Mapping[str, Any]]) -> list[AnnotatedRegion]
         if not isinstance(item, Mapping):
             raise TaskInvalid("An item of a result is no object.")
         by_id.setdefault(str(item.get("id") or f"unnamed-{index}"), []).append(item)
-    return [region for id_, items in by_id.items() if (region := _region(id_, items)) is not None]
+    allowance = _Allowance()
+    return [region for id_, items in by_id.items() if (region := _region(id_, items, allowance)) is not None]
 
 
-def _region(region_id: str, items: list[Mapping[str, Any]]) -> AnnotatedRegion | None:
+class _Allowance:
+    """What is left of MAX_DRAWN_PX."""
+
+    def __init__(self) -> None:
+        self._left_px: float = MAX_DRAWN_PX
+
+    def take(self, px: float) -> None:
+        self._left_px -= px
+        if self._left_px < 0:
+            raise TaskInvalid("The regions of a result cover more pixels than we hold.", most=MAX_DRAWN_PX)
+
+
+def _region(region_id: str, items: list[Mapping[str, Any]], allowance: _Allowance) -> AnnotatedRegion | None:
     try:
         kinds = [_kind(item.get("value", {})) for item in items]
         kind, drawn = next(((k, item) for k, item in zip(kinds, items, strict=True) if k), (None, {}))
         if kind is None:
             return None
         width_px, height_px = _size_px(drawn)
-        mask, origin_px, points_px = _geometry(kind, drawn["value"], width_px, height_px)
+        mask, origin_px, points_px = _geometry(kind, drawn["value"], width_px, height_px, allowance)
         return AnnotatedRegion(
             id=region_id,
             parent_id=str(drawn.get("parentID") or ""),
@@ -78,7 +95,7 @@ def _region(region_id: str, items: list[Mapping[str, Any]]) -> AnnotatedRegion |
             origin=str(drawn.get("origin", "")),
             numbers={str(i["from_name"]): float(i["value"]["number"]) for i in items if "number" in i["value"]},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise TaskInvalid("A region is not of the form that Label Studio documents.", region=region_id) from error
 
 
@@ -101,26 +118,31 @@ def _size_px(item: Mapping[str, Any]) -> tuple[int, int]:
     return width_px, height_px
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is not near the photo
 def _geometry(
-    kind: ControlKind, value: Mapping[str, Any], width_px: int, height_px: int
+    kind: ControlKind, value: Mapping[str, Any], width_px: int, height_px: int, allowance: _Allowance
 ) -> tuple[Mask | None, tuple[int, int], Points]:
     if kind is ControlKind.BRUSH:
-        return *decode_brush(value["rle"], width_px, height_px), np.empty((0, 2))
+        mask, origin_px = decode_brush(value["rle"], width_px, height_px)
+        allowance.take(mask.size)
+        return mask, origin_px, np.empty((0, 2))
     scale = np.array([width_px, height_px]) / 100
     if kind is ControlKind.POLYGON:
-        points = np.asarray(value["points"], np.float64).reshape(-1, 2) * scale
-        return *filled(_finite(points), width_px, height_px), points
+        points = _on_photo(np.asarray(value["points"], np.float64).reshape(-1, 2) * scale)
+        allowance.take(fill_work_px(points, width_px, height_px))
+        return *filled(points, width_px, height_px), points
     corner = (np.array([value["x"], value["y"]], np.float64) * scale).tolist()
     if kind is ControlKind.KEYPOINT:
-        return None, (0, 0), _finite(np.array([corner]))
+        return None, (0, 0), _on_photo(np.array([corner]))
     size = (np.array([value["width"], value["height"]], np.float64) * scale).tolist()
     corners = rectangle_corners(corner, size, float(value.get("rotation") or 0))
-    return None, (0, 0), _finite(corners)
+    return None, (0, 0), _on_photo(corners)
 
 
-def _finite(points: Points) -> Points:
-    if not points.size or not np.isfinite(points).all():
-        raise ValueError("no points")
+def _on_photo(points: Points) -> Points:
+    """The points, if they are somewhere near it."""
+    if not points.size or not (np.abs(points) < _FURTHEST_PX).all():
+        raise ValueError("no points of a photo")
     return points
 
 

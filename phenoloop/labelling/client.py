@@ -2,47 +2,18 @@
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
-
 from phenoloop.errors import LabelStudioRefused
+from phenoloop.labelling.answers import as_documented
 from phenoloop.labelling.http import Http
+from phenoloop.labelling.records import Project as Project
+from phenoloop.labelling.records import SavedAnnotation as SavedAnnotation
+from phenoloop.labelling.records import SavedAnnotations as SavedAnnotations
+from phenoloop.labelling.records import Task as Task
+from phenoloop.labelling.records import project_of
 from phenoloop.labelling.task_list import PAGE, listed_tasks, task_filter
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    id: int
-    title: str
-    label_config: str
-    model_version: str
-    """Whose predictions the project shows: a version, or the title of a connected backend."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    id: int
-    data: dict[str, Any]
-    """As imported: URIs are not resolved."""
-
-
-class SavedAnnotation(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    id: int
-    updated_at: AwareDatetime
-    was_cancelled: bool
-    ground_truth: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SavedAnnotations:
-    task_id: int
-    annotations: tuple[SavedAnnotation, ...]
-    """Skipped ones too."""
 
 
 class LabelStudio:
@@ -55,24 +26,29 @@ class LabelStudio:
     def __init__(self, url: str, token: str, *, timeout_s: float = 30.0, attempts: int = 4) -> None:
         self._http = Http(url, token, timeout_s=timeout_s, attempts=attempts)
 
+    @as_documented()
     def version(self) -> str:
         return str(self._http.get("/api/version")["release"])
 
     # Projects
 
+    @as_documented()
     def projects(self) -> list[Project]:
-        return [_project(values) for values in self._pages("/api/projects/", "results", {})]
+        return [project_of(values) for values in self._pages("/api/projects/", "results", {})]
 
+    @as_documented()
     def project(self, project_id: int) -> Project:
-        return _project(self._http.get(f"/api/projects/{project_id}/"))
+        return project_of(self._http.get(f"/api/projects/{project_id}/"))
 
+    @as_documented()
     def create_project(self, title: str, label_config: str, **settings: Any) -> Project:
         """`settings` are Label Studio's own, such as `show_collab_predictions` or `maximum_annotations`."""
         body = {"title": title, "label_config": label_config, **settings}
-        return _project(self._http.post("/api/projects/", body))
+        return project_of(self._http.post("/api/projects/", body))
 
+    @as_documented()
     def update_project(self, project_id: int, **changes: Any) -> Project:
-        return _project(self._http.patch(f"/api/projects/{project_id}/", changes))
+        return project_of(self._http.patch(f"/api/projects/{project_id}/", changes))
 
     def delete_project(self, project_id: int) -> None:
         """With its tasks, predictions and annotations; objects on S3 stay."""
@@ -84,14 +60,17 @@ class LabelStudio:
 
     # Storages
 
+    @as_documented()
     def photo_storages(self, project_id: int) -> list[dict[str, Any]]:
         """The S3 source storages, each with `id`, `bucket`, `prefix`, `status`, `last_sync_count`."""
         return list(self._http.get("/api/storages/s3", {"project": project_id}))
 
+    @as_documented()
     def annotation_storages(self, project_id: int) -> list[dict[str, Any]]:
         """The S3 target storages, each with `id`, `bucket`, `prefix`, `status`."""
         return list(self._http.get("/api/storages/export/s3", {"project": project_id}))
 
+    @as_documented()
     def add_photo_storage(
         self, project_id: int, *, bucket: str, prefix: str, title: str = "Photos", **settings: Any
     ) -> int:
@@ -108,6 +87,7 @@ class LabelStudio:
         }
         return int(self._http.post("/api/storages/s3", body)["id"])
 
+    @as_documented()
     def add_annotation_storage(
         self, project_id: int, *, bucket: str, prefix: str, title: str = "Annotations", **settings: Any
     ) -> int:
@@ -122,20 +102,24 @@ class LabelStudio:
         }
         return int(self._http.post("/api/storages/export/s3", body)["id"])
 
+    @as_documented()
     def sync_photo_storage(self, storage_id: int) -> dict[str, Any]:
         """Make tasks of new photos. Done on return unless Label Studio runs with queues: see `status`."""
         return dict(self._http.post(f"/api/storages/s3/{storage_id}/sync", {}, repeatable=True))
 
+    @as_documented()
     def sync_annotation_storage(self, storage_id: int) -> dict[str, Any]:
         """Write every annotation to the storage again. Not repeated: it may go on though no answer came in time."""
         return dict(self._http.post(f"/api/storages/export/s3/{storage_id}/sync", {}))
 
     # The backend
 
+    @as_documented()
     def backends(self, project_id: int) -> list[dict[str, Any]]:
         """The connected backends. Label Studio asks each one's /health and /setup for this answer."""
         return list(self._http.get("/api/ml/", {"project": project_id}))
 
+    @as_documented()
     def connect_backend(
         self, project_id: int, url: str, *, user: str, password: str, title: str = "Phenoloop", interactive: bool = True
     ) -> int:
@@ -190,33 +174,42 @@ class LabelStudio:
             filters += [
                 task_filter(count, "equal", "Number", 0) for count in ("total_annotations", "cancelled_annotations")
             ]
-        for values in listed_tasks(self._http, {"project": project_id, "include": "id,data"}, filters, ids=ids):
-            yield Task(id=int(values["id"]), data=values["data"])
+        with as_documented():
+            for values in listed_tasks(self._http, {"project": project_id, "include": "id,data"}, filters, ids=ids):
+                yield Task(id=int(values["id"]), data=dict(values["data"]))
 
     def saved_annotations(
-        self, project_id: int, *, after: datetime | None = None, until: datetime | None = None
+        self,
+        project_id: int,
+        *,
+        ids: Sequence[int] | None = None,
+        after: datetime | None = None,
+        until: datetime | None = None,
     ) -> Iterator[SavedAnnotations]:
         """What Label Studio has saved for each of the project's tasks, without what was drawn.
 
-        Only tasks that changed `after` that time and no later than `until`; saving, changing and deleting an annotation
-        all change its task.
+        Only tasks of `ids`, and those that changed `after` that time and no later than `until`; saving, changing and
+        deleting an annotation all change its task.
         """
         limits = (("greater", after), ("less_or_equal", until))
         filters = [task_filter("updated_at", limit, "Datetime", time) for limit, time in limits if time is not None]
-        include = "id,annotations,updated_at,was_cancelled,ground_truth"  # task's and annotations' fields alike
-        for values in listed_tasks(self._http, {"project": project_id, "include": include, "fields": "all"}, filters):
-            saved = tuple(SavedAnnotation.model_validate(annotation) for annotation in values["annotations"])
-            yield SavedAnnotations(int(values["id"]), saved)
+        # fields of tasks and annotations alike
+        include = "id,annotations,updated_at,was_cancelled,ground_truth,parent_prediction"
+        asked = {"project": project_id, "include": include, "fields": "all"}
+        with as_documented():
+            for values in listed_tasks(self._http, asked, filters, ids=ids):
+                saved = tuple(SavedAnnotation.model_validate(annotation) for annotation in values["annotations"])
+                yield SavedAnnotations(int(values["id"]), saved)
 
     def has_annotation(self, annotation_id: int) -> bool:
-        try:
-            self._http.get(f"/api/annotations/{annotation_id}/")
-        except LabelStudioRefused as error:
-            if error.facts.get("status") == 404:
-                return False
-            raise
-        return True
+        return self.annotation(annotation_id) is not None
 
+    @as_documented()
+    def annotation(self, annotation_id: int) -> dict[str, Any] | None:
+        """None if there is no such, or no longer."""
+        return self._http.find(f"/api/annotations/{annotation_id}/")
+
+    @as_documented()
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Store predictions: each with `task`, `result`, `score`, `model_version`.
 
@@ -234,13 +227,23 @@ class LabelStudio:
                 kept=kept,
             )
 
-    def predictions(self, task_id: int) -> list[dict[str, Any]]:
-        return list(self._http.get("/api/predictions/", {"task": task_id}))
+    @as_documented()
+    def prediction(self, prediction_id: int) -> dict[str, Any] | None:
+        """None if there is no such, or no longer."""
+        return self._http.find(f"/api/predictions/{prediction_id}/")
 
+    @as_documented()
+    def predictions(self, task_id: int) -> list[dict[str, Any]]:
+        """Each with `id` and `model_version`."""
+        listed = self._http.get("/api/predictions/", {"task": task_id})
+        return [{**item, "id": int(item["id"]), "model_version": str(item["model_version"])} for item in listed]
+
+    @as_documented()
     def model_versions(self, project_id: int) -> dict[str, int]:
         """How many predictions there are of each version; a connected backend is listed too, by its title."""
         return dict(self._http.get(f"/api/projects/{project_id}/model-versions/"))
 
+    @as_documented()
     def delete_predictions(self, project_id: int, model_version: str) -> int:
         """Delete every prediction of one version; how many there were."""
         path = f"/api/projects/{project_id}/model-versions/"
@@ -249,28 +252,29 @@ class LabelStudio:
     def delete_prediction(self, prediction_id: int) -> None:
         self._http.delete(f"/api/predictions/{prediction_id}/")
 
+    @as_documented()
     def annotations(self, task_id: int) -> list[dict[str, Any]]:
         return list(self._http.get(f"/api/tasks/{task_id}/annotations/"))
 
-    def create_annotation(self, task_id: int, result: Iterable[Mapping[str, Any]]) -> int:
-        body = {"result": [dict(item) for item in result]}
+    @as_documented()
+    def create_annotation(
+        self, task_id: int, result: Iterable[Mapping[str, Any]], *, parent_prediction: int | None = None
+    ) -> int:
+        """`parent_prediction`: from which prediction it was made, as the editor says."""
+        body: dict[str, Any] = {"result": [dict(item) for item in result]}
+        if parent_prediction is not None:
+            body["parent_prediction"] = parent_prediction
         return int(self._http.post(f"/api/tasks/{task_id}/annotations/", body)["id"])
 
     def _pages(self, path: str, key: str, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """All items of a paged list. A page beyond the last is refused, so the totals say when to stop."""
-        page, seen, total = 1, 0, 1
+        page, seen, total, before = 1, 0, 1, None
         while seen < total:
             answer = self._http.get(path, {**parameters, "page": page, "page_size": PAGE})
-            items = answer[key]
+            items = list(answer[key])
+            if items == before:
+                raise ValueError("the same page again")
+            before = items
             total = int(answer.get("total", answer.get("count", 0))) if items else 0
             page, seen = page + 1, seen + len(items)
             yield from items
-
-
-def _project(values: Mapping[str, Any]) -> Project:
-    return Project(
-        id=int(values["id"]),
-        title=str(values["title"]),
-        label_config=str(values["label_config"]),
-        model_version=str(values.get("model_version") or ""),
-    )

@@ -11,6 +11,13 @@ from defusedxml.common import DefusedXmlException
 
 from phenoloop.errors import LabellingConfigInvalid
 
+MAX_CHARACTERS = 300_000
+MAX_CONTROLS = 64
+"""A larger configuration is refused: each photo costs as much as it has controls."""
+
+_LARGEST_NUMBER = 1e12
+_SMALLEST_STEP = 1e-6
+
 
 class ControlKind(Enum):
     """What a control draws, the most exact first."""
@@ -74,8 +81,13 @@ class LabellingConfig:
 def parse_labelling_config(xml: str) -> LabellingConfig:
     """Read a labelling configuration; of several images the first one counts. Tags we can't fill are passed over.
 
-    Raises LabellingConfigInvalid if it is no XML, unsafe XML, or has no image whose value is a key of the task's data.
+    Raises LabellingConfigInvalid if it is no XML, unsafe or endless XML, or has no image whose value is a key of the
+    task's data.
     """
+    if len(xml) > MAX_CHARACTERS:
+        raise LabellingConfigInvalid(
+            "The labelling configuration is too long.", characters=len(xml), most=MAX_CHARACTERS
+        )
     try:
         tags = [_Tag(element) for element in ElementTree.fromstring(xml, forbid_dtd=True).iter()]
     except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
@@ -89,6 +101,10 @@ def parse_labelling_config(xml: str) -> LabellingConfig:
         )
     image_name = image.text("name")
     tags = [tag for tag in tags if tag.text("toname") == image_name and tag.text("name")]
+    if len(tags) > MAX_CONTROLS:
+        raise LabellingConfigInvalid(
+            "The labelling configuration has too many controls.", controls=len(tags), most=MAX_CONTROLS
+        )
     shared_labels = next((tag for tag in tags if tag.kind == "labels"), None)
     controls = tuple(_controls(tags, shared_labels))
     return LabellingConfig(image_name=image_name, image_key=image.text("value")[1:], controls=controls)
@@ -118,9 +134,11 @@ class _Tag:
             number = float(self.text(name))
         except ValueError:
             number = math.nan
-        if not math.isfinite(number):
+        if not abs(number) <= _LARGEST_NUMBER:
             raise LabellingConfigInvalid(
-                "An attribute of the labelling configuration is no number.", tag=self.text("name"), attribute=name
+                "An attribute of the labelling configuration is no number that we count with.",
+                tag=self.text("name"),
+                attribute=name,
             )
         return number
 
@@ -145,7 +163,7 @@ def _controls(tags: list[_Tag], shared_labels: _Tag | None) -> Iterator[Control]
             smart=tag.flag("smart", default=True),
             smart_only=tag.flag("smartonly", default=False),
             per_region=tag.flag("perregion", default=False),
-            step=abs(tag.number("step") or 0) or None,
+            step=max(abs(step), _SMALLEST_STEP) if (step := tag.number("step")) else None,
             low=tag.number("min"),
             high=tag.number("max"),
         )

@@ -26,6 +26,7 @@ def listed_tasks(
 
     Every request asks for what follows the last id, never for a second page: what a filter lets through may change
     between two requests, which would shift the pages.
+    Raises LookupError, TypeError or ValueError of an answer that is none.
     """
     for some in [None] if ids is None else [ids[at : at + PAGE] for at in range(0, len(ids), PAGE)]:
         selected = {} if some is None else {"selectedItems": {"all": False, "included": list(some)}}
@@ -38,6 +39,8 @@ def listed_tasks(
             answer = http.get("/api/tasks/", {**parameters, **shown, "page": 1, "page_size": PAGE})
             tasks = answer["tasks"]
             is_more = bool(tasks) and len(tasks) < int(answer["total"])
+            if is_more and int(tasks[-1]["id"]) <= last:
+                raise ValueError("the tasks do not go on")
             for values in tasks:
                 if int(values["id"]) > last:  # a task with two matching predictions is listed twice
                     last = int(values["id"])

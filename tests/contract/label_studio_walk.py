@@ -16,7 +16,7 @@ LABEL_CONFIG = """<View>
 </View>"""
 
 LONG_AGO, FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-NO_ANNOTATION = 10**9
+NOTHING = 10**9
 
 BOX: dict[str, Any] = {
     "id": "a1",
@@ -60,15 +60,21 @@ def walk_through(label_studio: LabelStudio, bucket: str) -> None:
     assert list(label_studio.tasks(project.id, ids=[first.id, second.id], without_version="release-1")) == []
     with pytest.raises(LabelStudioRefused, match="dropped"):
         label_studio.import_predictions(project.id, [found | {"result": [BOX | {"from_name": "unknown"}]}])
-    assert label_studio.delete_predictions(project.id, "release-1") == 2
+    prediction = label_studio.predictions(first.id)[0]["id"]
+    assert (label_studio.prediction(prediction) or {})["model_version"] == "release-1"
+    assert label_studio.prediction(NOTHING) is None
 
-    annotation = label_studio.create_annotation(first.id, [BOX])
+    annotation = label_studio.create_annotation(first.id, [BOX], parent_prediction=prediction)
     assert [stored["id"] for stored in label_studio.annotations(first.id)] == [annotation]
     saved = [task for task in label_studio.saved_annotations(project.id) if task.annotations]
     assert [(task.task_id, [one.id for one in task.annotations]) for task in saved] == [(first.id, [annotation])]
     assert saved[0] in list(label_studio.saved_annotations(project.id, after=LONG_AGO, until=FAR_AHEAD))
     assert list(label_studio.saved_annotations(project.id, after=FAR_AHEAD)) == []
     assert list(label_studio.saved_annotations(project.id, until=LONG_AGO)) == []
+    assert saved[0].annotations[0].parent_prediction == prediction
+    assert [task.task_id for task in label_studio.saved_annotations(project.id, ids=[second.id])] == [second.id]
     assert label_studio.has_annotation(annotation)
-    assert not label_studio.has_annotation(NO_ANNOTATION)
+    assert not label_studio.has_annotation(NOTHING)
+    assert label_studio.delete_predictions(project.id, "release-1") == 2
+    assert (label_studio.annotation(annotation) or {})["parent_prediction"] is None
     label_studio.delete_project(project.id)

@@ -58,5 +58,6 @@ class RecordedLabelStudio:
         self._coming.pop(0)
         answer = expected["answer"]
         body = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer)
-        response = Response(body, status=expected["status"], content_type="application/json")
+        content_type = expected.get("content_type", "application/json")
+        response = Response(body, status=expected["status"], content_type=content_type)
         return response(environment, start_response)

@@ -48,7 +48,7 @@ def settings_of(bucket: str, queue_url: str) -> Settings:
     return Settings(
         storage=StorageSettings(bucket=bucket),
         label_studio=LabelStudioSettings(url="http://label-studio", token="t"),  # type: ignore[arg-type]
-        backend=BackendSettings(password="p"),  # type: ignore[arg-type]
+        backend=BackendSettings(password="p" * 12),  # type: ignore[arg-type]
         queue_url=queue_url,
     )
 

@@ -25,6 +25,15 @@ def test_a_photo_lies_in_a_file_while_it_is_needed_and_no_longer(s3: Any, bucket
     assert not image.path.exists()
 
 
+def test_the_file_has_no_name_that_a_killed_process_could_leave_behind(
+    s3: Any, bucket: str, images: ImageStore
+) -> None:
+    s3.put_object(Bucket=bucket, Key="1.jpg", Body=PIXELS)
+
+    with images.fetch(f"s3://{bucket}/1.jpg") as image:
+        assert image.path.stat().st_nlink == 0
+
+
 def test_the_file_goes_even_if_its_use_fails(s3: Any, bucket: str, images: ImageStore) -> None:
     s3.put_object(Bucket=bucket, Key="1.jpg", Body=PIXELS)
 

@@ -113,7 +113,9 @@ def test_a_refusal_says_why_and_shows_no_token():
 
 def test_an_answer_that_is_no_json_is_refused():
     with (
-        RecordedLabelStudio([VERSION | {"answer": "<html>a proxy's page</html>"}]) as server,
+        RecordedLabelStudio(
+            [VERSION | {"answer": "<html>a proxy's page</html>", "content_type": "text/html"}]
+        ) as server,
         pytest.raises(LabelStudioRefused, match="no JSON"),
     ):
         LabelStudio(server.url, "token", attempts=1).version()

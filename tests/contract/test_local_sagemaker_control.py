@@ -211,3 +211,12 @@ def test_a_name_within_a_name_is_another_image() -> None:
 
 def _call(**parameters: Any) -> Call:
     return Call("Some", "us-east-1", parameters)
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/endpoints/any/invocations"])
+def test_a_web_page_under_its_own_name_gets_no_answer(sagemaker_server: SageMakerServer, path: str) -> None:
+    """A name in DNS may be pointed at this machine after the page was loaded."""
+    headers = {"Host": "elsewhere.example", "X-Amz-Target": "SageMaker.ListModels"}
+    answer = requests.post(f"{sagemaker_server.url}{path}", headers=headers, data="{}", timeout=10)
+    assert answer.status_code == 400
+    assert "Models" not in answer.text

@@ -7,10 +7,14 @@ from typing import Any, cast
 import pytest
 from moto import mock_aws
 from pydantic import SecretStr
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from phenoloop.cli.releases import wait_until_live
 from phenoloop.errors import NothingToLearn
+from phenoloop.jobs import enqueue_prelabel
 from phenoloop.labelling.client import LabelStudio
+from phenoloop.logs import traced
 from phenoloop.settings import (
     BackendSettings,
     LabelStudioSettings,
@@ -20,7 +24,7 @@ from phenoloop.settings import (
     TrainingSettings,
 )
 from sync.loop import Loop
-from sync.open_tasks import OpenTasks
+from sync.open_tasks import Behind, OpenTasks
 from sync.registry import chain_package
 from sync.runs import Runs
 from sync.snapshot import SnapshotStore
@@ -40,6 +44,24 @@ class NoProjects:
         return []
 
 
+class AllBehind:
+    """Open tasks of one project, none of them predicted by whatever is live."""
+
+    def __init__(self, queue: FakeQueue) -> None:
+        self.queue = queue
+        self.task_ids: tuple[int, ...] = (1, 2)
+
+    def are_being_predicted(self) -> bool:
+        return False
+
+    def behind(self, version: str) -> Behind:
+        return {7: self.task_ids} if self.task_ids else {}
+
+    def predict(self, behind: Behind) -> None:
+        for project_id, task_ids in behind.items():
+            enqueue_prelabel(cast("Any", self.queue), project_id, task_ids)
+
+
 class Around:
     """A bucket with annotations, a registry with a live chain, and any number of workers' loops."""
 
@@ -49,14 +71,14 @@ class Around:
         self.first = self.aws.register(self.aws.upload())
         self.aws.deploy(self.first)
 
-    def loop(self, **retraining: Any) -> Loop:
+    def loop(self, *, tasks: "AllBehind | None" = None, **retraining: Any) -> Loop:
         aws, label_studio = self.aws, cast("LabelStudio", NoProjects())
         settings = Settings(
             storage=STORAGE,
             training=TRAINING,
             retraining=RETRAINING.model_copy(update=retraining),
             label_studio=LabelStudioSettings(url="http://label-studio", token=SecretStr("token")),
-            backend=BackendSettings(password=SecretStr("password")),
+            backend=BackendSettings(password=SecretStr("password of tests")),
             queue_url="",
         )
         return Loop(
@@ -67,7 +89,7 @@ class Around:
             runs=Runs(aws.s3, aws.sagemaker, STORAGE, TRAINING),
             releases=aws.store,
             releaser=aws.releaser,
-            open_tasks=OpenTasks(label_studio, cast("Any", FakeQueue()), BUCKET, "annotations/"),
+            open_tasks=cast("Any", tasks) or OpenTasks(label_studio, cast("Any", FakeQueue()), BUCKET, "annotations/"),
             settings=settings,
         )
 
@@ -191,6 +213,59 @@ def test_a_package_that_fails_its_smoke_test_is_rejected_and_the_live_one_stays(
     assert described["ModelApprovalStatus"] == "Rejected"
     assert "fails on a photo" in described["ApprovalDescription"]
     assert around.aws.store.live().package_arn == around.first
+
+
+def test_a_run_its_release_and_the_jobs_that_follow_go_under_one_id(around: Around) -> None:
+    around.annotate(1, 2, 3)
+    loop = around.loop()
+    with traced("look-7"):
+        loop.annotations()
+    (run,) = loop.runs.list()
+    assert run.trace_id == "look-7"
+
+    better = around.aws.register(around.aws.upload(segmenter=b"better"))
+    metadata = {"manifest": chain_package(around.aws.sagemaker, better).artifacts.manifest_url, "run": run.name}
+    around.aws.sagemaker.update_model_package(
+        ModelPackageArn=better, ModelApprovalStatus="Approved", CustomerMetadataProperties=metadata
+    )
+    with capture_logs(processors=[merge_contextvars]) as lines, traced("another-look"):
+        loop.release()
+    (live,) = (line for line in lines if line["event"] == "release live")
+    assert (live["trace_id"], live["run"]) == ("look-7", run.name)
+
+    queue = FakeQueue()
+    with traced("a-third-look"):
+        around.loop(tasks=AllBehind(queue)).tasks()
+    assert [job.meta for job in queue.jobs] == [{"trace_id": "look-7"}]
+
+
+def test_how_long_a_release_took_to_reach_every_open_task_is_timed_once(around: Around) -> None:
+    tasks = AllBehind(FakeQueue())
+    loop = around.loop(tasks=tasks)
+    loop.tasks()
+    tasks.task_ids = ()
+    loop.tasks()
+    loop.tasks()
+    assert "phenoloop_release_lag_seconds_count 1.0" in loop.metrics.text()
+
+
+def test_a_release_that_was_followed_before_is_not_timed(around: Around) -> None:
+    tasks = AllBehind(FakeQueue())
+    tasks.task_ids = ()
+    loop = around.loop(tasks=tasks)
+    loop.tasks()
+    assert "phenoloop_release_lag_seconds_count 0.0" in loop.metrics.text()
+
+
+def test_how_long_a_saved_annotation_was_unknown_is_timed_by_event_and_by_sweep(around: Around) -> None:
+    loop = around.loop(sweep_every_s=0.001)
+    loop.annotations()
+    around.annotate(1, 2)
+    loop.annotation_changed("annotations/1")
+    loop.annotations()
+    text = loop.metrics.text()
+    assert "phenoloop_annotation_lag_seconds_count 2.0" in text
+    assert 'phenoloop_annotation_objects{state="added"} 2.0' in text
 
 
 def test_looking_again_releases_nothing_twice(around: Around) -> None:

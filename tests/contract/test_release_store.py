@@ -35,6 +35,15 @@ def test_a_published_release_comes_back_as_it_was(store: ReleaseStore) -> None:
     assert store.get("release-2") == release("release-2")
 
 
+def test_every_published_release_is_found_and_a_garbled_one_hides_no_other(
+    s3: Any, bucket: str, store: ReleaseStore
+) -> None:
+    store.move_pointer("release-1")
+    s3.put_object(Bucket=bucket, Key="releases/release-4.json", Body=b"{")
+
+    assert store.published() == {name: release(name) for name in ("release-1", "release-2", "release-3")}
+
+
 def test_publishing_the_same_release_again_changes_nothing(store: ReleaseStore) -> None:
     store.publish(release("release-2"))
 

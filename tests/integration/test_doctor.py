@@ -112,7 +112,7 @@ def test_a_backend_that_hangs_is_told_as_label_studio_sees_it(stack: RunningStac
         ("PHENOLOOP_STORAGE__BUCKET", "no-such-bucket", "S3 bucket", "PHENOLOOP_STORAGE__BUCKET"),
         ("PHENOLOOP_QUEUE_URL", "http://127.0.0.1:1/000000000000/q", "queue", "PHENOLOOP_QUEUE_URL"),
         ("PHENOLOOP_REDIS_URL", "redis://127.0.0.1:1/0", "Redis", "PHENOLOOP_REDIS_URL"),
-        ("PHENOLOOP_BACKEND__PASSWORD", "another", "webhook", "phenoloop connect"),
+        ("PHENOLOOP_BACKEND__PASSWORD", "another password", "webhook", "phenoloop connect"),
         ("AWS_ENDPOINT_URL_SAGEMAKER", "http://127.0.0.1:1", "detector endpoint", "reachable"),
     ],
 )

@@ -52,12 +52,29 @@ def test_both_endpoints_are_in_service_and_the_package_holds_both_containers(sta
     assert len(package["InferenceSpecification"]["Containers"]) == 2
 
 
-def test_no_secret_is_in_a_log_or_on_a_command_line(stack: RunningStack) -> None:
-    status = stack.status()
-    secrets = [status["label_studio"]["password"], status["label_studio"]["token"], status["backend"]["password"]]
-    lines = [" ".join(psutil.Process(pid).cmdline()) for pid in status["processes"].values()]
+def test_no_secret_is_in_a_log_or_on_any_command_line(stack: RunningStack) -> None:
+    secrets = _secrets(stack)
+    lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     logs = [log.read_text(errors="replace") for log in (stack.data_dir / "logs").glob("*.log")]
     assert [secret for secret in secrets for text in (*lines, *logs) if secret in text] == []
+
+
+def test_no_file_with_a_secret_is_open_to_others(stack: RunningStack) -> None:
+    secrets = [secret.encode() for secret in _secrets(stack)]
+    files = [file for file in stack.data_dir.rglob("*") if file.is_file() and file.stat().st_size < 2**24]
+    telling = [file for file in files if any(secret in file.read_bytes() for secret in secrets)]
+    assert {file.name for file in telling} >= {"secrets.json", "status.json"}
+    inside_a_private_folder = {stack.data_dir / "label-studio"}
+    found = [file for file in telling if inside_a_private_folder.isdisjoint(file.parents)]
+    assert [file for file in found if file.stat().st_mode & 0o077] == []
+    assert stack.data_dir.stat().st_mode & 0o077 == 0
+
+
+def test_the_status_for_people_shows_only_what_they_log_in_with(stack: RunningStack) -> None:
+    shown = phenoloop("status", "--data-dir", str(stack.data_dir)).stdout
+    status = stack.status()
+    assert status["label_studio"]["token"] not in shown
+    assert status["backend"]["password"] not in shown
 
 
 def test_a_service_that_is_killed_comes_back_by_itself(stack: RunningStack) -> None:
@@ -156,6 +173,11 @@ def test_stopped_and_started_again_it_continues_with_the_same_data(stack: Runnin
     assert (after["release"], after["endpoints"]) == (before["release"], before["endpoints"])
     assert after["label_studio"] == before["label_studio"]
     assert len(list(stack.label_studio().tasks(after["label_studio"]["project_id"]))) == PHOTOS
+
+
+def _secrets(stack: RunningStack) -> list[str]:
+    status = stack.status()
+    return [status["label_studio"]["password"], status["label_studio"]["token"], status["backend"]["password"]]
 
 
 def _answers(url: str) -> bool:

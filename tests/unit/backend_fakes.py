@@ -157,7 +157,7 @@ def backend(
         images=ImageStore(FakeS3(), {"phenoloop"}, 1000),
         label_studio=label_studio or FakeLabelStudio({}),
         queue=queue or FakeQueue(),
-        settings=BackendSettings(password=SecretStr("pässword"), **settings),
+        settings=BackendSettings(password=SecretStr("pässword of tests"), **settings),
         metrics=Metrics(),
     )
 

@@ -2,11 +2,14 @@ import base64
 import json
 import re
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisDown
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from ml_backend.app import create_app
 from phenoloop.errors import ReleaseMissing
@@ -19,7 +22,7 @@ def basic(user, password):
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-KNOWN = basic("phenoloop", "pässword")
+KNOWN = basic("phenoloop", "pässword of tests")
 
 
 class Unreleased(FakeChain):
@@ -37,6 +40,12 @@ def client(**parts):
     return create_app(served, served.settings).test_client()
 
 
+@pytest.fixture
+def logged():
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        yield lines
+
+
 def error_of(response):
     body = response.get_json()
     assert response.content_type == "application/json"
@@ -47,7 +56,7 @@ def error_of(response):
 
 def test_the_health_check_needs_no_credentials_and_names_the_release():
     for path in ("/", "/health"):
-        assert client().get(path).get_json() == {"status": "UP", "model_version": RELEASE}
+        assert client().get(path).get_json() == {"status": "UP", "model_version": RELEASE, "problems": []}
 
 
 def test_without_a_live_release_the_health_check_says_so_and_setup_fails():
@@ -56,6 +65,60 @@ def test_without_a_live_release_the_health_check_says_so_and_setup_fails():
     assert unreleased.get("/health").get_json()["model_version"] is None
     response = unreleased.post("/setup", json=recorded("setup"), headers=KNOWN)
     assert (response.status_code, error_of(response)) == (503, "No release is live.")
+
+
+def test_what_keeps_it_from_its_work_is_in_the_health_check_and_makes_it_not_ready():
+    troubled = replace(backend(), problems=lambda: ["Redis does not answer."])
+    served = create_app(troubled, troubled.settings).test_client()
+
+    assert served.get("/health").get_json()["problems"] == ["Redis does not answer."]
+    assert served.get("/health").status_code == 200  # Label Studio still calls it connected: it is
+    response = served.get("/ready")
+    assert (response.status_code, response.get_json()) == (
+        503,
+        {"ready": False, "problems": ["Redis does not answer."]},
+    )
+
+
+def test_one_that_can_do_its_work_is_ready_to_anyone_who_asks():
+    response = client().get("/ready")
+
+    assert (response.status_code, response.get_json()) == (200, {"ready": True, "problems": []})
+
+
+def test_every_answer_bears_the_id_of_its_request(logged):
+    told = client().post("/predict", json=recorded("predict"), headers=KNOWN | {"X-Request-ID": "request-7"})
+
+    assert told.headers["X-Request-ID"] == "request-7"
+    (line,) = (line for line in logged if line["event"] == "request answered")
+    assert (line["trace_id"], line["route"], line["status"]) == ("request-7", "/predict", 200)
+
+
+def test_what_a_task_logs_in_its_thread_has_the_requests_id_and_its_own_numbers(logged):
+    asked = recorded("predict")
+    asked["tasks"][0]["data"] = {}
+
+    client().post("/predict", json=asked, headers=KNOWN | {"X-Request-ID": "request-7"})
+
+    (line,) = (line for line in logged if line["event"] == "task failed")
+    assert (line["trace_id"], line["task"], line["project"]) == ("request-7", 6, 2)
+
+
+@pytest.mark.parametrize("given", [None, "two words", "x" * 65, "é"])
+def test_what_is_no_id_is_not_taken_over(given):
+    response = client().get("/health", headers={"X-Request-ID": given} if given else {})
+
+    assert re.fullmatch(r"[0-9a-f]{32}", response.headers["X-Request-ID"])
+
+
+def test_a_job_is_asked_for_under_the_id_of_its_request():
+    queue = FakeQueue()
+
+    client(queue=queue).post(
+        "/webhook", json=recorded("webhook_tasks_created"), headers=KNOWN | {"X-Request-ID": "request-7"}
+    )
+
+    assert [job.meta for job in queue.jobs] == [{"trace_id": "request-7"}]
 
 
 def test_setup_answers_the_release_in_far_less_than_three_seconds():
@@ -102,7 +165,9 @@ def test_two_requests_of_the_same_photo_get_the_same_bytes():
     assert first == again
 
 
-@pytest.mark.parametrize("headers", [{}, basic("phenoloop", "wrong"), basic("someone", "pässword"), basic("", "")])
+@pytest.mark.parametrize(
+    "headers", [{}, basic("phenoloop", "wrong"), basic("someone", "pässword of tests"), basic("", "")]
+)
 @pytest.mark.parametrize(("method", "path"), [*ROUTES, ("GET", "/nowhere")])
 def test_all_but_the_health_check_needs_the_credentials(method, path, headers):
     response = client().open(path, method=method, json={}, headers=headers)
@@ -206,11 +271,12 @@ def test_no_bytes_are_a_bug(data):
     assert error_of(response)
 
 
-def test_a_bug_is_answered_by_an_id_that_the_log_knows():
+def test_a_bug_is_answered_by_an_id_that_the_log_knows(logged):
     response = client(chain=Broken()).post("/setup", json=recorded("setup"), headers=KNOWN)
 
     assert response.status_code == 500
-    assert re.fullmatch(r"[0-9a-f]{32}", response.get_json()["id"])
+    (line,) = (line for line in logged if "bug" in line["event"])
+    assert line["trace_id"] == response.get_json()["id"] == response.headers["X-Request-ID"]
     assert "secret detail" not in response.text
     assert error_of(response)
 

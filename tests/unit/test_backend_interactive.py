@@ -3,7 +3,7 @@ import pytest
 from loc360.wire import Box, Point
 from ml_backend.model import phenoloop_model
 from phenoloop.errors import EndpointUnavailable
-from tests.unit.backend_fakes import MASKS, RELEASE, FakeChain, backend, recorded, tasks
+from tests.unit.backend_fakes import MASKS, RELEASE, FakeChain, Gate, backend, recorded, tasks
 
 
 def answer(served, asked):
@@ -105,3 +105,13 @@ def test_a_failing_chain_answers_with_an_empty_item():
 
     assert answer(served, recorded("predict_rectangle")) == [[]]
     assert 'phenoloop_failures_total{error="EndpointUnavailable"} 1.0' in served.metrics.text()
+
+
+def test_a_prompt_is_given_up_long_before_label_studio_gives_up():
+    gate = Gate("a.jpg")
+    served = backend(chain=FakeChain(before=gate), prompt_deadline_s=0.1)
+
+    try:
+        assert prompted(rectangle(), served=served) == [[]]
+    finally:
+        gate.open()

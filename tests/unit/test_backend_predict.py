@@ -1,11 +1,14 @@
 import json
+import threading
 
 import pytest
 from redis.exceptions import ConnectionError as RedisDown
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from ml_backend.model import phenoloop_model
-from phenoloop.errors import EndpointUnavailable, LabellingConfigInvalid
+from phenoloop.deadlines import remaining_s
+from phenoloop.errors import EndpointUnavailable, LabellingConfigInvalid, TimeOver
 from tests.unit.backend_fakes import BOXES, MASKS, RELEASE, FakeChain, FakeQueue, Gate, backend, tasks
 
 
@@ -60,7 +63,7 @@ def test_nothing_found_is_an_empty_result_and_not_an_empty_item():
 def test_a_failed_task_is_answered_by_an_empty_item_and_costs_the_others_nothing(error):
     served = backend(chain=failing_at("b.jpg", error))
 
-    with capture_logs() as logs:
+    with capture_logs(processors=[merge_contextvars]) as logs:
         first, second, third = predict(served, tasks("a.jpg", "b.jpg", "c.jpg"))
 
     assert second == []
@@ -172,3 +175,38 @@ def test_finished_items_are_answered_even_if_the_late_ones_can_not_be_handed_ove
 
     assert first["result"]
     assert late == []
+
+
+def test_a_task_knows_how_much_time_it_has():
+    left_s = []
+    served = backend(chain=FakeChain(before=lambda etag: left_s.append(remaining_s())), predict_deadline_s=7)
+
+    predict(served, tasks("a.jpg"))
+
+    assert left_s == [pytest.approx(7, abs=1)]
+
+
+def test_a_task_that_ran_out_of_time_is_no_failure_for_good_but_goes_to_the_background():
+    queue = FakeQueue()
+    served = backend(chain=failing_at("a.jpg", TimeOver("No turn came in time.")), queue=queue)
+
+    assert predict(served, tasks("a.jpg")) == [[]]
+    assert [job.args for job in queue.jobs] == [(3, [1])]
+
+
+def test_what_comes_after_the_deadline_counts_as_failed_and_is_told_once():
+    gate, ended = Gate("a.jpg"), threading.Event()
+    served = backend(chain=FakeChain(before=gate), predict_deadline_s=0.1)
+
+    def tell(_, __, line):
+        if line["event"] == "task failed":
+            ended.set()
+        return line
+
+    with capture_logs(processors=[merge_contextvars, tell]) as logs:
+        assert predict(served, tasks("a.jpg")) == [[]]
+        gate.open()
+        assert ended.wait(10)
+
+    (line,) = [log for log in logs if log["log_level"] == "warning"]
+    assert (line["error_type"], line["task"]) == ("TimeOver", 1)

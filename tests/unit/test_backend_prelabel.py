@@ -4,9 +4,9 @@ import pytest
 from redis.exceptions import ConnectionError as RedisDown
 
 from ml_backend.prelabel import prelabel, prelabel_chunk
-from phenoloop.errors import EndpointUnavailable, ImageUnreadable, QueueUnavailable
+from phenoloop.errors import EndpointUnavailable, ImageUnreadable, QueueUnavailable, TimeOver
 from phenoloop.jobs import CHUNK, JOB, enqueue_prelabel
-from tests.unit.backend_fakes import RELEASE, FakeChain, FakeLabelStudio, FakeQueue, backend
+from tests.unit.backend_fakes import RELEASE, FakeChain, FakeLabelStudio, FakeQueue, Gate, backend
 
 PHOTOS = {id_: f"s3://phenoloop/images/{id_}.jpg" for id_ in range(1, 6)}
 
@@ -111,7 +111,6 @@ def test_jobs_carry_chunks_of_task_ids_and_nothing_else():
     enqueue_prelabel(queue, 3, list(range(CHUNK + 1)))
 
     assert [job.args for job in queue.jobs] == [(3, list(range(CHUNK))), (3, [CHUNK])]
-    assert all(job.retry.max == 3 for job in queue.jobs)
     assert resolve_name(JOB.replace(".prelabel_chunk", ":prelabel_chunk")) is prelabel_chunk
     assert {job.func for job in queue.jobs} == {JOB}
 
@@ -121,3 +120,16 @@ def test_a_silent_redis_is_an_error_that_may_pass():
         enqueue_prelabel(FakeQueue(RedisDown("down")), 3, [1])
 
     assert caught.value.retryable
+
+
+def test_what_a_job_has_no_time_for_is_tried_again_after_the_others_are_stored():
+    label_studio, gate = FakeLabelStudio(PHOTOS), Gate("2.jpg")
+    served = backend(chain=FakeChain(before=gate), label_studio=label_studio, job_deadline_s=0.3)
+
+    try:
+        with pytest.raises(TimeOver):
+            prelabel(served, 3, [1, 2, 3])
+    finally:
+        gate.open()
+
+    assert [p["task"] for p in label_studio.stored] == [1, 3]

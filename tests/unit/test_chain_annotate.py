@@ -246,3 +246,10 @@ def test_the_modules_errors_come_in_our_words(image: StoredImage, tmp_path: Path
 def test_an_unreadable_photo_is_the_prompts_failure_too(image: StoredImage, tmp_path: Path) -> None:
     with pytest.raises(ImageUnreadable):
         chain().segment(StoredImage(tmp_path / "none.jpg", "abc", None, None), Prompt(point_px=Point(1, 1)))
+
+
+def test_objects_that_cover_the_photo_again_and_again_are_refused() -> None:
+    whole = {"mask_png": mask_base64(np.ones((9, 12), bool)), "mask_box_px": [0, 0, 12_000, 9_000]}
+    objects = [{**whole, "box_px": whole["mask_box_px"], "index": index} for index in range(21)]
+    with pytest.raises(ModelReplyInvalid, match="times over"):
+        chain_result({"release": "r", "width_px": 12_000, "height_px": 9_000, "objects": objects})

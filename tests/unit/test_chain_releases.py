@@ -1,3 +1,4 @@
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -6,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from phenoloop.chain.releases import LiveRelease, Pointer, Release, StageEndpoint, release_name
+from phenoloop.chain.releases import LiveRelease, Pointer, Release, ReleaseStore, StageEndpoint, release_name
 from phenoloop.errors import ReleaseMissing, StorageUnavailable
 from tests.unit.fake_models import manifest, release
+from tests.unit.fake_s3 import FakeS3
 
 ENDPOINTS = ("detector-a", "segmenter-b")
 
@@ -119,6 +121,26 @@ def test_nobody_waits_behind_a_first_load_that_hangs() -> None:
         assert live.current().name == "release-1"
 
 
+def test_once_followed_nobody_who_asks_waits_for_the_store() -> None:
+    store = Store()
+    with LiveRelease(store, refresh_s=0.01) as live:
+        live.follow()
+        with pytest.raises(ReleaseMissing, match="No release is known yet"):
+            live.current()
+        assert live.known() is None
+        assert threading.current_thread().name not in store.asked_by
+
+
+def test_a_release_that_comes_later_is_found_without_being_asked_for() -> None:
+    store = Store()
+    with LiveRelease(store, refresh_s=0.01) as live:
+        live.follow()
+        assert live.silent_s == math.inf
+        store.live_name = "release-1"
+        wait_until(lambda: live.known() is not None)
+        assert live.silent_s < 5
+
+
 def test_a_moved_pointer_is_followed_in_the_background(store: Store, live: LiveRelease) -> None:
     live.current()
     store.live_name = "release-2"
@@ -145,3 +167,12 @@ def test_a_stopped_one_asks_no_more(store: Store, live: LiveRelease) -> None:
     time.sleep(0.05)
 
     assert len(store.asked_by) == asked
+
+
+def test_an_object_that_holds_another_release_is_none() -> None:
+    s3 = FakeS3()
+    store = ReleaseStore(s3, "b")  # type: ignore[arg-type]
+    s3.put_object(Bucket="b", Key="releases/release-2.json", Body=release("release-1").model_dump_json().encode())
+
+    with pytest.raises(ReleaseMissing, match="another release's"):
+        store.get("release-2")

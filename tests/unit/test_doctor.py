@@ -112,7 +112,7 @@ def a_loop() -> Loop:
     settings = Settings(
         storage=StorageSettings(bucket="photos"),
         label_studio=LabelStudioSettings(url="http://label-studio", token="t"),  # type: ignore[arg-type]
-        backend=BackendSettings(password="p"),  # type: ignore[arg-type]
+        backend=BackendSettings(password="p" * 12),  # type: ignore[arg-type]
         queue_url="http://queue",
     )
     return Loop(settings, project_id=None)

@@ -29,7 +29,7 @@ URL = "http://backend:9090"
 SETTINGS = Settings(
     storage=StorageSettings(bucket="photos"),
     label_studio=LabelStudioSettings(url="http://label-studio", token="t"),  # type: ignore[arg-type]
-    backend=BackendSettings(password="p", label_map={"tomato_red": "tomato"}),  # type: ignore[arg-type]
+    backend=BackendSettings(password="p" * 12, label_map={"tomato_red": "tomato"}),  # type: ignore[arg-type]
     queue_url="http://queue",
 )
 
@@ -63,7 +63,7 @@ class Told:
         }
     )
     hook: dict[str, Any] = field(
-        default_factory=lambda: {"url": f"{URL}/webhook", **webhook_settings("phenoloop", "p")}
+        default_factory=lambda: {"url": f"{URL}/webhook", **webhook_settings("phenoloop", "p" * 12)}
     )
     unlisted: str = ""
     blocked: str = ""

@@ -50,6 +50,12 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
+def test_every_file_that_the_threat_model_names_exists() -> None:
+    named = re.findall(r"`([\w./-]+/[\w.-]*)`", (REPOSITORY / "SECURITY.md").read_text())
+    assert len(named) > 20
+    assert [name for name in named if not name.startswith("/") and not (REPOSITORY / name).exists()] == []
+
+
 def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:
     assert (REPOSITORY / ".ci" / "run").read_text().rstrip().endswith("make test")
     assert "make test" in README

@@ -152,3 +152,30 @@ def test_any_value_is_read_or_refused(value):
         decode_regions([item(value)])
     except TaskInvalid:
         return
+
+
+BOX = {"x": 10, "y": 10, "width": 20, "height": 20}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        item(BOX, original_width=float("inf")),
+        item({**BOX, "x": 10**400}),
+        item({**BOX, "number": 10**400}),
+        item({**BOX, "rotation": 10**400}),
+        item({"points": [[1e308, 0], [-1e308, 0], [5, 5]]}),
+        item({"rle": 10**12}),
+        item({"rle": "AAAA"}),
+    ],
+)
+def test_numbers_that_no_photo_has_are_refused(broken):
+    with pytest.raises(TaskInvalid):
+        decode_regions([broken])
+
+
+def test_regions_that_would_take_too_much_time_and_memory_are_refused():
+    crossing = {"points": [[100 * (at % 2), 100 * (at % 4 < 2)] for at in range(5_000)]}
+
+    with pytest.raises(TaskInvalid, match="more pixels than we hold"):
+        decode_regions([item(crossing, original_width=13_000, original_height=13_000)])

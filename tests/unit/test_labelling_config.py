@@ -104,3 +104,24 @@ def test_a_number_of_any_step_has_none():
 def test_a_configuration_that_can_not_be_used_is_refused(xml):
     with pytest.raises(LabellingConfigInvalid):
         parse_labelling_config(xml)
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        in_view('<Number name="count" toName="photo" min="1e308"/>'),
+        in_view('<BrushLabels name="mask" toName="photo">' * 3000 + "</BrushLabels>" * 3000),
+        in_view('<Brush name="mask" toName="photo"/>' * 3000),
+        "<View>" * 50_000 + "</View>" * 50_000,
+    ],
+    ids=["a number to overflow with", "nested controls", "many controls", "too long"],
+)
+def test_a_configuration_that_costs_too_much_is_refused(xml):
+    with pytest.raises(LabellingConfigInvalid):
+        parse_labelling_config(xml)
+
+
+def test_a_number_of_hardly_any_step_has_a_small_one():
+    tag = '<Number name="length_mm" toName="photo" step="1e-320"/>'
+
+    assert parse_labelling_config(in_view(tag)).controls[0].step == 1e-6

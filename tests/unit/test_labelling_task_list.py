@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from phenoloop.labelling.task_list import PAGE, listed_tasks, task_filter
 
 
@@ -77,3 +79,15 @@ def test_filters_are_kept_from_page_to_page() -> None:
     list(listed_tasks(tasks, {}, [open_]))  # type: ignore[arg-type]
 
     assert [query["filters"]["items"][0] for query in tasks.queries] == [open_, open_]
+
+
+class StandingList:
+    """A server that says that there is more, and tells the same again."""
+
+    def get(self, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        return {"tasks": [{"id": 1}], "total": 3}
+
+
+def test_a_list_that_does_not_go_on_is_no_list() -> None:
+    with pytest.raises(ValueError, match="do not go on"):
+        list(listed_tasks(StandingList(), {"project": 1}, []))  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from loc360.errors import PhotoUnreadable
 from loc360.photo import photo_size, read_photo, read_photo_scaled
 from loc360.wire import Box
+from tests.hostile.pictures import scan_bomb
 from tests.unit.fake_models import COLOURS, Painted, paint, save
 
 RED_TOP_LEFT = [Painted("tomato", Box(0, 0, 30, 20))]
@@ -192,3 +193,35 @@ def test_a_corrupted_photo_is_read_or_refused_but_never_crashes(
 def _png_header(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "I;16"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_plain_tiff_is_read_as_a_png_is_however_it_lies(tmp_path: Path, mode: str, orientation: int) -> None:
+    grey = (np.arange(21, dtype=np.uint16) * 3000).reshape(7, 3)
+    drawn = Pillow.fromarray(grey) if mode == "I;16" else Pillow.fromarray((grey // 256).astype(np.uint8)).convert(mode)
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    drawn.save(tmp_path / "photo.tif", exif=exif)
+    (drawn if mode == "I;16" else drawn.convert("RGB")).save(tmp_path / "photo.png", exif=exif)
+    tiff, png = str(tmp_path / "photo.tif"), str(tmp_path / "photo.png")
+
+    assert photo_size(tiff) == photo_size(png)
+    assert np.array_equal(read_photo(tiff), read_photo(png))
+
+
+def test_a_jpeg_of_endless_scans_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bomb.jpg").write_bytes(scan_bomb(100, side=64))
+
+    with pytest.raises(PhotoUnreadable, match="scans"):
+        read_photo(str(tmp_path / "bomb.jpg"))
+
+
+def test_a_torn_avif_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "photo.avif"
+    save(paint(60, 40, RED_TOP_LEFT), path)
+    body = path.read_bytes()
+    path.write_bytes(body[: len(body) // 2] + bytes(20) + body[len(body) // 2 + 20 :])
+
+    with pytest.raises(PhotoUnreadable):
+        read_photo(str(path))

@@ -101,3 +101,39 @@ def test_an_unreadable_photo_is_refused_at_every_call(tmp_path: Path) -> None:
 
 def test_every_error_of_the_module_is_of_one_family() -> None:
     assert all(issubclass(kind, Loc360Error) for kind in (MetadataInvalid, PhotoUnreadable, ReplyInvalid, UnknownModel))
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [Box(100, 100, 100.001, 150), Box(100.5, 100, 200, 150), Box(100, 100, 150, 125), Box(350, 100, 450, 150)],
+    ids=["a sliver", "half pixels", "smaller than the mask", "beyond the photo"],
+)
+def test_a_mask_of_no_part_of_the_photo_that_was_sent_is_refused(photo: str, crop: Box) -> None:
+    with pytest.raises(ReplyInvalid):
+        loc360.process(photo, metadata(SEGMENTER_MODEL, segmenter_reply(crop=crop)))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"labels": [3]},
+        {"detector_side_px": "1024"},
+        {"detector_side_px": 50_000},
+        {"crop_side_px": 0},
+        {"max_objects": 1.5},
+        {"crop_margin": float("nan")},
+        {"score_threshold": None},
+        {"release": ["r"]},
+    ],
+)
+def test_a_manifest_out_of_range_is_refused(photo: str, field: dict[str, Any]) -> None:
+    for function in (loc360.sagemaker_preprocess, loc360.process):
+        with pytest.raises(MetadataInvalid):
+            function(photo, metadata(DETECTOR_MODEL, manifest={**manifest().to_dict(), **field}))
+
+
+@pytest.mark.parametrize("given", [[], "manifest", 10**400])
+def test_a_manifest_or_scale_of_another_kind_is_refused(photo: str, given: Any) -> None:
+    for asked in (metadata(DETECTOR_MODEL, manifest=given), metadata(DETECTOR_MODEL, mm_per_px=given)):
+        with pytest.raises(MetadataInvalid):
+            loc360.sagemaker_preprocess(photo, asked)

@@ -66,3 +66,9 @@ def test_anything_else_is_refused_with_one_clear_error(body: str) -> None:
 def test_rubbish_never_raises_anything_but_event_invalid(body: str) -> None:
     with contextlib.suppress(EventInvalid):
         events(body)
+
+
+@pytest.mark.parametrize("about", ["7" * 5000, "[]", '{"a": 1}'])
+def test_an_event_about_something_that_is_no_name_is_refused(about: str) -> None:
+    with pytest.raises(EventInvalid):
+        events(f'{{"detail-type": "{PACKAGE_CHANGED}", "detail": {{"ModelPackageArn": {about}}}}}')

@@ -7,6 +7,7 @@ import pytest
 
 from loc360.wire import mask_from_base64
 from phenoloop.labelling.brush import encode_brush
+from sync.annotations import MAX_BYTES
 from tests.unit.annotation_objects import Annotated, annotation_ids, box, lines
 from tests.unit.fake_s3 import FakeS3
 
@@ -187,3 +188,13 @@ def test_what_is_no_annotation_is_counted_if_it_has_an_annotations_name_and_else
     snapshot = annotated.build()
 
     assert snapshot.left_out == dict.fromkeys(snapshot.left_out, 0) | {"unreadable": 1}
+
+
+def test_an_annotation_that_is_too_large_is_left_out(annotated: Annotated) -> None:
+    annotated.save(1)
+    annotated.put(2, b" " * (MAX_BYTES + 1))
+
+    snapshot = annotated.build()
+
+    assert snapshot.left_out["unreadable"] == 1
+    assert annotation_ids(annotated, snapshot) == {1}

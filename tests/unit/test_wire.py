@@ -1,3 +1,4 @@
+import base64
 import contextlib
 import json
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from loc360.wire import (
     mask_base64,
     mask_from_base64,
 )
+from tests.hostile.pictures import bomb, lying, scan_bomb
 
 numbers = st.floats(-1e6, 1e6)
 words = st.text(max_size=20)
@@ -162,3 +164,22 @@ def test_a_reply_with_one_garbled_field_is_refused_or_read(data: st.DataObject) 
     holder[data.draw(st.sampled_from(sorted(holder)))] = data.draw(json_values)
     with contextlib.suppress(ReplyInvalid):
         assert isinstance(decode_detector_reply(json.dumps(body)), DetectorReply)
+
+
+@pytest.mark.parametrize(("decode", "refusal"), DECODERS)
+def test_endless_nesting_is_refused(decode: Callable[[str], Any], refusal: type[Exception]) -> None:
+    with pytest.raises(refusal, match="Not JSON"):
+        decode("[" * 100_000)
+
+
+@pytest.mark.parametrize("body", [bomb(5001, 1), lying(bomb(9, 9), 65_535, 65_535), scan_bomb(100, side=64), b"GIF89a"])
+def test_a_picture_that_would_unpack_to_too_much_is_refused_by_its_header(body: bytes) -> None:
+    with pytest.raises(ReplyInvalid):
+        mask_from_base64(base64.b64encode(body).decode())
+
+
+def test_a_refusal_quotes_no_more_than_a_line() -> None:
+    with pytest.raises(ReplyInvalid) as refused:
+        decode_detector_reply(encode_error("x", "\ud800" * 100_000))
+    assert len(str(refused.value)) < 600
+    assert str(refused.value).encode()

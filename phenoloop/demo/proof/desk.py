@@ -68,6 +68,15 @@ class Desk:
         """As the editor's Update sends it."""
         self._http.patch(f"/api/annotations/{annotation_id}/", {"result": list(result)})
 
+    def delete(self, annotation_id: int) -> None:
+        self._http.delete(f"/api/annotations/{annotation_id}/")
+
+    def prompted(self, backend_id: int, task_id: int, drawn: Result) -> list[Result]:
+        """What the connected backend makes of a region drawn with a smart tool; empty if it failed."""
+        body = {"task": task_id, "context": {"result": [drawn]}}
+        answer = self._http.post(f"/api/ml/{backend_id}/interactive-annotating", body)
+        return list((answer.get("data") or {}).get("result", []))
+
     def versions_on(self, task_ids: Sequence[int]) -> Mapping[int, set[str]]:
         """Task -> the versions of its predictions. Looking does not make Label Studio predict."""
         return {

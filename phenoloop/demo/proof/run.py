@@ -108,8 +108,7 @@ def _stack(
     config.write_text(material.label_config())
     stack = ProofStack(
         ask.folder / "stack",
-        images=images,
-        label_config=config,
+        options=("--images", str(images), "--label-config", str(config)),
         minimum_changes=min(MOST_CHANGES, material.plan.shuffled),
         parameters={
             "TimeLimitS": TIME_LIMIT_S,

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,15 @@ class ProofStack:
         self,
         folder: Path,
         *,
-        images: Path,
-        label_config: Path,
+        options: Sequence[str],
         minimum_changes: int,
         parameters: Mapping[str, str | int],
+        settings: Mapping[str, str] = QUICK_POLICY,
     ) -> None:
-        """`minimum_changes` annotations make a run, whose pipeline runs with these `parameters`."""
-        self._folder, self._images, self._label_config = DataFolder(folder), images, label_config
-        self._settings = QUICK_POLICY | {
+        """`options` are those of `phenoloop up`; `minimum_changes` annotations make a run with these `parameters`."""
+        self.folder, self._options = DataFolder(folder), options
+        self._settings = {
+            **settings,
             "PHENOLOOP_RETRAINING__MINIMUM_CHANGES": str(minimum_changes),
             "PHENOLOOP_TRAINING__PARAMETERS": json.dumps(dict(parameters)),
         }
@@ -96,11 +97,10 @@ class ProofStack:
     def start(self) -> Doors:
         """Raises StepFailed with what it says if it does not start."""
         ports = [word for name, port in _free_ports().items() for word in ("--port", f"{name}={port}")]
-        options = ("--images", str(self._images), "--label-config", str(self._label_config), *ports)
-        done = self._phenoloop("up", "--detach", *options, timeout_s=START_TIMEOUT_S)
+        done = self._phenoloop("up", "--detach", *self._options, *ports, timeout_s=START_TIMEOUT_S)
         if done.returncode:
-            raise StepFailed("The stack did not start.", says=done.stderr.strip()[-1000:], logs=self._folder.logs)
-        return Doors.of(self._folder.read_status())
+            raise StepFailed("The stack did not start.", says=done.stderr.strip()[-1000:], logs=self.folder.logs)
+        return Doors.of(self.folder.read_status())
 
     def loop(self) -> str:
         """What the loop says it is doing; empty while it says nothing."""
@@ -114,19 +114,19 @@ class ProofStack:
             return
         done = self._phenoloop("down", timeout_s=120)
         if done.returncode:
-            raise StepFailed("The stack did not stop.", says=done.stderr.strip()[-500:], data_dir=self._folder.path)
+            raise StepFailed("The stack did not stop.", says=done.stderr.strip()[-500:], data_dir=self.folder.path)
 
     def _was_started(self) -> bool:
         """A start that was broken off may be about to write down what it is."""
         deadline_s = time.monotonic() + BIRTH_S
-        while self._folder.path.exists() and time.monotonic() < deadline_s:
-            if (self._folder.path / "status.json").exists():
+        while self.folder.path.exists() and time.monotonic() < deadline_s:
+            if (self.folder.path / "status.json").exists():
                 return True
             time.sleep(0.2)
         return False
 
     def _phenoloop(self, *words: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "phenoloop.cli", *words, "--data-dir", str(self._folder.path)]
+        command = [sys.executable, "-m", "phenoloop.cli", *words, "--data-dir", str(self.folder.path)]
         try:
             return subprocess.run(
                 command,

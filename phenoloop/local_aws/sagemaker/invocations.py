@@ -1,9 +1,11 @@
 """The runtime: one invocation of an endpoint, with SageMaker's limits and errors."""
 
 import http.client
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
 from flask import Blueprint, Response, request
 
 from phenoloop.local_aws.sagemaker.calls import ACCOUNT
@@ -39,7 +41,7 @@ def runtime(hosting: Hosting, *, timeout_s: float) -> Blueprint:
     def invoke(name: str) -> Response:
         if (request.content_length or 0) > MAX_BODY_BYTES:
             raise ValidationError(f"Request {request_id()} has oversize body.", status=413)
-        variant = request.headers.get("X-Amzn-SageMaker-Target-Variant")
+        variant, started_s = request.headers.get("X-Amzn-SageMaker-Target-Variant"), time.monotonic()
         try:
             with hosting.replica(name, variant) as replica:
                 if replica.port is None:
@@ -49,6 +51,13 @@ def runtime(hosting: Hosting, *, timeout_s: float) -> Blueprint:
             raise ValidationError(f"Endpoint {name} of account {ACCOUNT} not found.") from error
         except NoSuchVariant as error:
             raise ValidationError(f"Variant {variant} not found for endpoint {name} of account {ACCOUNT}.") from error
+        structlog.get_logger().info(
+            "endpoint invoked",
+            endpoint=name,
+            status=reply.status,
+            seconds=round(time.monotonic() - started_s, 3),
+            custom_attributes=request.headers.get("X-Amzn-SageMaker-Custom-Attributes"),
+        )
         return _answer(name, replica.variant.name, reply)
 
     blueprint.register_error_handler(Exception, rest_error)
