@@ -104,6 +104,8 @@ class RetrainingSettings(_Section):
     """Started by themselves within 24 hours; 0 leaves it to `phenoloop retrain`."""
     sweep_every_s: float = Field(default=60.0, gt=0)
     """How often everything is listed and compared, whatever the events say."""
+    exports_every_s: float = Field(default=300.0, gt=0)
+    """How often S3 is compared with Label Studio's own list of annotations."""
 
 
 class TrainingSettings(_Section):

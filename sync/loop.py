@@ -46,8 +46,6 @@ REFUSED = (EndpointRefused, SmokeTestFailed, NotAChain)
 """Another look would find the same."""
 GIVE_UP_S = 900.0
 """On endpoints that are in service and fail at the smoke test."""
-EXPORTS_EVERY_S = 300.0
-"""Between two comparisons with Label Studio's own list of annotations."""
 STARTING_S = 2.0
 """Between two looks at endpoints that start, or at tasks that are being predicted."""
 
@@ -274,4 +272,4 @@ class Loop:
                 failed.append(error)
         if failed:
             raise failed[0]
-        return EXPORTS_EVERY_S
+        return self.settings.retraining.exports_every_s
