@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+from redis.exceptions import RedisError
+
 from phenoloop.demo.chaos.annotator import RestlessAnnotator
 from phenoloop.demo.chaos.blows import blows, deck
 from phenoloop.demo.chaos.checks import Breaches, Rested, checks
@@ -118,7 +121,10 @@ class Campaign:
 
     def _strike(self, name: str) -> bool:
         time.sleep(self._random.uniform(0.0, LONGEST_QUIET_S))
-        return self._blows[name](self._random)
+        try:
+            return self._blows[name](self._random)
+        except (BotoCoreError, ClientError, RedisError):  # not there just now, though it answered a moment ago
+            return False
 
     def _round(self, name: str) -> Round:
         struck_s = time.monotonic()
@@ -145,6 +151,8 @@ class Campaign:
             for package in self._loop.packages():
                 if package.waits:
                     self._loop.approve(package, "approved by the campaign")
+        except (BotoCoreError, ClientError):
+            return
         except PhenoloopError as error:
             if not error.retryable:
                 raise
