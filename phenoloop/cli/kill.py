@@ -23,14 +23,14 @@ POLICY = {
     "PHENOLOOP_RETRAINING__SWEEP_EVERY_S": "15",
     "PHENOLOOP_RETRAINING__EXPORTS_EVERY_S": "20",
 }
-MINIMUM_CHANGES = 12
+MINIMUM_CHANGES = 6
 
 
 def kill(
     rounds: Annotated[int, typer.Option(min=1, help="How often something is hit.")] = 100,
     seed: Annotated[int | None, typer.Option(help="Draws what is hit and when; a new one if left out.")] = None,
     report: Annotated[Path | None, typer.Option("--json", help="Write everything found to this file.")] = None,
-    photos: Annotated[int, typer.Option(min=8, help="How many photos to generate.")] = 24,
+    photos: Annotated[int, typer.Option(min=12, help="How many photos to generate.")] = 24,
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the stack's folder also if all went well.")] = False,
 ) -> None:

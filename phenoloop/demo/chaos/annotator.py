@@ -19,6 +19,8 @@ from phenoloop.labelling.config import parse_labelling_config
 from phenoloop.labelling.regions import Result
 
 LONGEST_PAUSE_S = 1.5
+DELETIONS = 0.1
+"""Of all that it does."""
 DELETED = "deleted"
 
 
@@ -68,16 +70,16 @@ class RestlessAnnotator:
         self._stopping.set()
         self._thread.join()
 
-    def annotate(self, count: int) -> None:
-        """Save or change so many, after the thread's end."""
-        for _ in range(count):
-            self._save_or_change()
+    def annotate_all(self) -> None:
+        """Each of its tasks once, after the thread's end."""
+        for task_id in self._tasks:
+            self._save_or_change(task_id)
 
     def _work(self) -> None:
         try:
             while not self._stopping.wait(self._random.uniform(0.1, LONGEST_PAUSE_S)):
                 try:
-                    self._delete() if self._random.random() < 0.1 else self._save_or_change()
+                    self._do_something()
                 except LabelStudioUnavailable:
                     self.done["without an answer"] += 1
                     time.sleep(0.5)
@@ -85,8 +87,13 @@ class RestlessAnnotator:
             self.bug = error
             raise
 
-    def _save_or_change(self) -> None:
-        task_id = self._random.choice(self._tasks)
+    def _do_something(self) -> None:
+        if self._random.random() < DELETIONS:
+            self._delete()
+        else:
+            self._save_or_change(self._random.choice(self._tasks))
+
+    def _save_or_change(self, task_id: int) -> None:
         known = [number for number, memory in self.memories.items() if memory.task_id == task_id]
         present = [number for number in known if not self.memories[number].may_be_gone]
         if present:

@@ -206,7 +206,7 @@ class Campaign:
     def _goes_on(self) -> bool:
         """Whether enough new corrections lead to a run that succeeds."""
         before = {run.name for run in self._loop.runs.list()}
-        self._annotator.annotate(2 * self._loop.settings.retraining.minimum_changes)
+        self._annotator.annotate_all()
         deadline_s = time.monotonic() + GOES_ON_WITHIN_S
         while time.monotonic() < deadline_s:
             fresh = [run for run in self._loop.runs.list() if run.name not in before]

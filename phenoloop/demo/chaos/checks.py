@@ -75,6 +75,8 @@ def _differing(rested: Rested) -> Breaches:
 def _double_runs(rested: Rested) -> Breaches:
     """Executed twice, side by side with another, or asked for again though the one before did not fail."""
     sagemaker, runs = rested.doors.client("sagemaker"), rested.loop.runs.list()
+    if not runs:  # nor a pipeline
+        return []
     pages = sagemaker.get_paginator("list_pipeline_executions").paginate(
         PipelineName=rested.loop.settings.training.pipeline
     )
