@@ -102,7 +102,7 @@ def outcome(backend: Backend, task: Task, work: Work, *, kind: str) -> Outcome:
     with structlog.contextvars.bound_contextvars(task=task.id, project=task.project):
         try:
             prediction = work(task)
-            require_time()  # nobody hears of it any more
+            require_time("The prediction came when nobody waited for it any more.")
         except Exception as error:  # one task's failure, even a bug, never costs the others their item
             backend.metrics.tasks.labels("failed").inc()
             backend.metrics.failures.labels(type(error).__name__).inc()

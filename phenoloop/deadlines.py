@@ -36,7 +36,7 @@ def remaining_s() -> float:
     return max(_ENDS_AT_S.get() - time.monotonic(), 0.0)
 
 
-def require_time() -> None:
-    """Raises TimeOver."""
+def require_time(otherwise: str = "There was no time left.") -> None:
+    """Raises TimeOver, with these words."""
     if not remaining_s():
-        raise TimeOver("There was no time left.")
+        raise TimeOver(otherwise)

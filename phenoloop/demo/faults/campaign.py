@@ -14,7 +14,7 @@ from phenoloop.demo.faults.patience import Patience
 from phenoloop.demo.faults.trial import Trial, Trials
 from phenoloop.errors import PhenoloopError
 
-LEFT_OPEN = 6
+LEFT_OPEN = 4
 """Tasks that are predicted again and again; the others are annotated."""
 Plan = Sequence[tuple[Service, Kind, float]]
 """What fails how, for which share of the requests."""

@@ -98,6 +98,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing: clients that give up are what this is about."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     """One connection."""

@@ -61,22 +61,19 @@ class Trials:
         self._numbers = iter(range(1_000_000_000, 2_000_000_000))
         self._project_id = bench.doors.project_id
         self._died: list[str] = []
-        self.version = ""
+        self._version = ""
 
     def without_fault(self) -> float:
         """Seconds until all tasks had their prediction. Raises PhenoloopError if one gets none, or an empty one."""
-        called = predict(self._bench, self._open[:1])
-        if called.items and called.items[0]:
-            self.version = str(called.items[0]["model_version"])
-            seconds = self._wait(lambda: not self._lacking())
-            if seconds is not None and not self._empty_stored():
-                return seconds
-        raise PhenoloopError("Not every task is predicted even without a fault.", told=called.told)
+        started_s = time.monotonic()
+        if self._predicts() and self._wait(lambda: not self._lacking()) is not None and not self._empty_stored():
+            return time.monotonic() - started_s
+        raise PhenoloopError("Not every task is predicted even without a fault.")
 
     def run(self, service: Service, fault: Fault) -> Trial:
         """The trial, with every breach of what must hold."""
         bench, trial, self._died = self._bench, Trial(service, fault), []
-        bench.desk.label_studio.delete_predictions(self._project_id, self.version)
+        bench.desk.label_studio.delete_predictions(self._project_id, self._version)
         with HealthWatch(bench) as health:
             with bench.proxies[service].faulty(fault) as trial.counts:
                 calls = self._load()
@@ -113,13 +110,16 @@ class Trials:
 
     def _predicts(self) -> bool:
         called = predict(self._bench, [self._numbered(self._open[0])])
-        return bool(called.items and called.items[0])
+        if not (called.items and called.items[0]):
+            return False
+        self._version = str(called.items[0]["model_version"])  # meanwhile another release may have come live
+        return True
 
     def _lacking(self) -> int:
         """Open tasks without a prediction in Label Studio."""
         label_studio = self._bench.desk.label_studio
         ids = [task.id for task in self._open]
-        return len(list(label_studio.tasks(self._project_id, ids=ids, without_version=self.version)))
+        return len(list(label_studio.tasks(self._project_id, ids=ids, without_version=self._version)))
 
     def _wait(self, look: Callable[[], bool], *, since_s: float | None = None) -> float | None:
         """Seconds until `look` sees it; None if it never did."""
@@ -182,7 +182,7 @@ class Trials:
         return sum(not prediction["result"] for prediction in self._stored())
 
     def _stored_twice(self) -> int:
-        found = Counter(int(p["task"]) for p in self._stored() if p["model_version"] == self.version)
+        found = Counter(int(p["task"]) for p in self._stored() if p["model_version"] == self._version)
         return sum(number > 1 for number in found.values())
 
     def _stored(self) -> Iterator[dict[str, Any]]:
