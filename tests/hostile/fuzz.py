@@ -5,6 +5,7 @@ libFuzzer takes its process over and ends it, so each decoder has its own: `pyth
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -32,21 +33,24 @@ class Fuzzed:
 
 def fuzzed(name: str, *, runs: int, seed: int) -> Fuzzed:
     with tempfile.TemporaryDirectory(prefix="phenoloop-fuzz-") as folder:
+        finds = Path(folder, "finds")
+        finds.mkdir()
         options = (
             f"-runs={runs}",
             f"-seed={seed + 1}",
-            f"-artifact_prefix={folder}/",
+            f"-artifact_prefix={finds}/",
             "-print_final_stats=1",
         )  # 0 is any
         limits = (f"-max_len={LONGEST_BYTES}", f"-timeout={SLOWEST_S}", f"-rss_limit_mb={LARGEST_MIB}")
         command = [sys.executable, "-m", __name__, name, *options, *limits]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=3600)
+        inside = {**os.environ, "TMPDIR": folder}  # libFuzzer ends the process without cleaning up
+        done = subprocess.run(command, env=inside, capture_output=True, check=False, timeout=3600)
         said = (done.stdout + done.stderr).decode(errors="replace")
         executed = re.search(r"stat::number_of_executed_units:\s+(\d+)", said)
         cases = int(executed[1]) if executed else 0
         if done.returncode == 0:
             return Fuzzed(cases, "")
-        inputs = "\n".join(repr(file.read_bytes()[:2000]) for file in Path(folder).iterdir())
+        inputs = "\n".join(repr(file.read_bytes()[:2000]) for file in finds.iterdir())
         return Fuzzed(cases, f"{said[-4000:]}\n{inputs}")
 
 
