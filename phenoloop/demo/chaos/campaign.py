@@ -24,6 +24,7 @@ from phenoloop.demo.proof.stack import Doors
 from phenoloop.demo.scenes.files import read_scene
 from phenoloop.demo.state import DataFolder
 from phenoloop.errors import PhenoloopError
+from sync.bootstrap import build_loop
 from sync.registry import register_chain
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class Campaign:
 
     def _busy(self) -> str:
         try:
-            decision, _ = self._loop.decision()
+            decision, _ = build_loop(self._loop.settings).decision()  # ours knows the annotations as it first saw them
             if decision.due or self._loop.runs.working() is not None:
                 return decision.reason
             return "tasks are being predicted" if self._loop.open_tasks.are_being_predicted() else ""
