@@ -9,8 +9,7 @@ from tests.conftest import phenoloop
 
 pytestmark = pytest.mark.integration
 
-ROUNDS = 13
-"""As many as there are blows, so each is likely."""
+ROUNDS = 9
 
 
 def test_whatever_is_killed_nothing_is_lost_or_done_twice_and_the_loop_goes_on(tmp_path: Path) -> None:
