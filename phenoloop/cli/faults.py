@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import secrets
-import shutil
-import signal
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from phenoloop.cli.ground import ground
 
 PHOTOS = 14
 
@@ -39,33 +34,21 @@ def faults(
     from phenoloop.logs import configure_logs
 
     configure_logs(as_json=False, level=logging.ERROR)  # faults are no news here
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the stack is stopped then too
-    folder, started_s = Path(tempfile.mkdtemp(prefix="phenoloop-faults-")), time.monotonic()
-    console = Console(width=None if sys.stdout.isatty() else 220)
-    seed = secrets.randbelow(1_000_000) if seed is None else seed
-
-    def tell(what: str) -> None:
-        console.print(f"{time.monotonic() - started_s:6.0f} s  {what}", markup=False, highlight=False, soft_wrap=True)
-
-    console.print(f"Seed {seed}. Folder {folder}.", highlight=False)
-    stack = ProofStack(
-        folder / "stack", options=("--photos", str(PHOTOS)), minimum_changes=100_000, parameters={"Seed": seed}
-    )
-    holds = False
-    try:
-        tell("starting a stack")
-        stack.start()
-        patience, plan = (SHORT, FEW) if short else (LONG, WHOLE)
-        findings = campaign(stack.folder.read_status(), folder / "logs", patience, plan, seed, tell)
-        findings.total_s, holds = time.monotonic() - started_s, findings.holds
-        print_report(console, findings)
-        if report is not None:
-            report.write_text(json.dumps(findings.as_json(), indent=2))
-    finally:
-        stack.stop()
-        if holds and not keep:
-            shutil.rmtree(folder)
-        else:
-            console.print(f"Data and logs stay in {folder}.", highlight=False)
-    if not holds:
-        raise typer.Exit(1)
+    with ground("faults", seed, keep=keep) as here:
+        stack = ProofStack(
+            here.folder / "stack",
+            options=("--photos", str(PHOTOS)),
+            minimum_changes=100_000,
+            parameters={"Seed": here.seed},
+        )
+        try:
+            here.tell("starting a stack")
+            stack.start()
+            patience, plan = (SHORT, FEW) if short else (LONG, WHOLE)
+            status = stack.folder.read_status()
+            findings = campaign(status, here.folder / "logs", patience, plan, here.seed, here.tell)
+        finally:
+            stack.stop()
+        findings.total_s = time.monotonic() - here.started_s
+        print_report(here.console, findings)
+        here.conclude(findings.as_json(), report, holds=findings.holds)

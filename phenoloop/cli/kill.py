@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import secrets
-import shutil
-import signal
-import tempfile
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from phenoloop.cli.ground import ground
 
 POLICY = {
     "PHENOLOOP_RETRAINING__QUIET_S": "5",
@@ -46,36 +41,20 @@ def kill(
     from sync.bootstrap import build_loop
 
     configure_logs(as_json=False, level=logging.ERROR)  # what is hit does not answer, and that is no news
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the stack is stopped then too
-    folder, console, started_s = Path(tempfile.mkdtemp(prefix="phenoloop-chaos-")), Console(), time.monotonic()
-    seed = secrets.randbelow(1_000_000) if seed is None else seed
-
-    def tell(what: str) -> None:
-        console.print(f"{time.monotonic() - started_s:6.0f} s  {what}", markup=False, highlight=False, soft_wrap=True)
-
-    console.print(f"Seed {seed}. Folder {folder}.", highlight=False)
-    stack = ProofStack(
-        folder / "stack",
-        options=("--photos", str(photos)),
-        minimum_changes=MINIMUM_CHANGES,
-        parameters={"TimeLimitS": 15, "MinimumTestPhotos": 4, "Seed": seed},
-        settings=POLICY,
-    )
-    holds = False
-    try:
-        tell("starting a stack")
-        stack.start()
-        os.environ.update(stack.folder.read_status()["settings"])  # boto3 takes its own from there
-        outcome = Campaign(stack.folder, build_loop(read_settings()), seed, tell).run(rounds)
-        holds = outcome.holds
-        print_report(console, outcome)
-        if report is not None:
-            report.write_text(json.dumps(outcome.as_json(), indent=2))
-    finally:
-        stack.stop()
-        if holds and not keep:
-            shutil.rmtree(folder)
-        else:
-            console.print(f"Data and logs stay in {folder}.", highlight=False)
-    if not holds:
-        raise typer.Exit(1)
+    with ground("chaos", seed, keep=keep) as here:
+        stack = ProofStack(
+            here.folder / "stack",
+            options=("--photos", str(photos)),
+            minimum_changes=MINIMUM_CHANGES,
+            parameters={"TimeLimitS": 15, "MinimumTestPhotos": 4, "Seed": here.seed},
+            settings=POLICY,
+        )
+        try:
+            here.tell("starting a stack")
+            stack.start()
+            os.environ.update(stack.folder.read_status()["settings"])  # boto3 takes its own from there
+            outcome = Campaign(stack.folder, build_loop(read_settings()), here.seed, here.tell).run(rounds)
+        finally:
+            stack.stop()
+        print_report(here.console, outcome)
+        here.conclude(outcome.as_json(), report, holds=outcome.holds)

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-import shutil
-import signal
-import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from phenoloop.cli.ground import ground
 
 
 def soak(
@@ -30,26 +24,8 @@ def soak(
     from phenoloop.demo.soak.report import print_report  # heavy, and of no use to the other commands
     from phenoloop.demo.soak.run import Ask, soak
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the stack is stopped then too
-    folder, started_s = Path(tempfile.mkdtemp(prefix="phenoloop-soak-")), time.monotonic()
-    console = Console(width=None if sys.stdout.isatty() else 220)
-    ask = Ask(folder=folder, seed=secrets.randbelow(1_000_000) if seed is None else seed, minutes=minutes)
-    console.print(f"Seed {ask.seed}. Folder {folder}.", highlight=False)
-
-    def tell(step: str) -> None:
-        console.print(f"{time.monotonic() - started_s:6.0f} s  {step}", markup=False, highlight=False, soft_wrap=True)
-
-    failed = True
-    try:
-        findings = soak(ask, tell, lambda step: tell(f"{step} …"))
-        failed = bool(findings.failures)
-        print_report(console, findings)
-        if report is not None:
-            report.write_text(json.dumps(findings.as_json(), indent=2))
-    finally:
-        if failed or keep:
-            console.print(f"Samples, data and logs stay in {folder}.", highlight=False)
-        else:
-            shutil.rmtree(folder)
-    if failed:
-        raise typer.Exit(1)
+    with ground("soak", seed, keep=keep) as here:
+        ask = Ask(folder=here.folder, seed=here.seed, minutes=minutes)
+        findings = soak(ask, here.tell, lambda step: here.tell(f"{step} …"))
+        print_report(here.console, findings)
+        here.conclude(findings.as_json(), report, holds=not findings.failures)
