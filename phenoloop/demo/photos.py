@@ -14,19 +14,11 @@ from phenoloop.chain.s3_errors import s3_errors
 from phenoloop.demo.scenes.files import save_scene
 from phenoloop.demo.scenes.scene import render_mixture
 from phenoloop.errors import BucketMissing, SettingsInvalid
+from phenoloop.importing.photos import SUFFIXES
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-SUFFIXES = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-    ".bmp": "image/bmp",
-}
 FIRST_SEED = 201
 """Of the first twenty photos from here on, the hash of their names leaves eight for the test split."""
 

@@ -116,18 +116,23 @@ class Programs:
 
     @property
     def training(self) -> TrainingSettings:
-        return TrainingSettings(
-            role_arn="arn:aws:iam::000000000000:role/phenoloop-sagemaker",
-            training_image=f"{REGISTRY}/{services.TRAINING_IMAGE}:{_code_sha256()[:12]}",
-            serving_image=f"{REGISTRY}/{services.SERVING_IMAGE}:1",
-            parameters={"TimeLimitS": 90, "MinimumTestPhotos": 4},
-        )
+        return training_settings()
 
     def aws_environment(self) -> dict[str, str]:
         return services.aws_environment(s3_port=self.ports.s3, sagemaker_port=self.ports.sagemaker)
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{getattr(self.ports, name)}"
+
+
+def training_settings() -> TrainingSettings:
+    """Short trainings, for someone who watches."""
+    return TrainingSettings(
+        role_arn="arn:aws:iam::000000000000:role/phenoloop-sagemaker",
+        training_image=f"{REGISTRY}/{services.TRAINING_IMAGE}:{_code_sha256()[:12]}",
+        serving_image=f"{REGISTRY}/{services.SERVING_IMAGE}:1",
+        parameters={"TimeLimitS": 90, "MinimumTestPhotos": 4},
+    )
 
 
 def _variables(prefix: str, section: BaseModel) -> dict[str, str]:

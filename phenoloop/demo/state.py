@@ -150,6 +150,10 @@ class DataFolder:
     def write_status(self, status: dict[str, Any]) -> None:
         write_private(self._status, json.dumps(status, indent=2))
 
+    def has_status(self) -> bool:
+        """Whether a stack ever ran here."""
+        return self._status.exists()
+
     def read_status(self) -> dict[str, Any]:
         """What the running (or last) stack wrote. Raises LocalStackError if none ever ran here."""
         try:

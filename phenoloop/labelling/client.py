@@ -178,6 +178,16 @@ class LabelStudio:
             for values in listed_tasks(self._http, {"project": project_id, "include": "id,data"}, filters, ids=ids):
                 yield Task(id=int(values["id"]), data=dict(values["data"]))
 
+    @as_documented()
+    def import_tasks(self, project_id: int, data: Sequence[Mapping[str, Any]]) -> int:
+        """Make a task of each; how many were made."""
+        body = [{"data": dict(values)} for values in data]
+        return int(self._http.post(f"/api/projects/{project_id}/import", body)["task_count"])
+
+    @as_documented()
+    def update_task_data(self, task_id: int, data: Mapping[str, Any]) -> None:
+        self._http.patch(f"/api/tasks/{task_id}/", {"data": dict(data)})
+
     def saved_annotations(
         self,
         project_id: int,

@@ -17,7 +17,8 @@ from phenoloop.errors import PhenoloopError
 from phenoloop.ledger.links import Trace
 from phenoloop.ledger.stored import Stored
 from phenoloop.ledger.trace import trace_annotation, trace_release
-from sync.runs import FAILED, Run
+from sync.executions import FAILED
+from sync.runs import Run
 
 if TYPE_CHECKING:
     from sync.loop import Loop

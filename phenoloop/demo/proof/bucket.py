@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from phenoloop.chain.s3_errors import s3_errors
-from phenoloop.demo.photos import SUFFIXES
 from phenoloop.demo.programs import RELEASES
 from phenoloop.demo.proof.known import KnownPhoto
 from phenoloop.demo.proof.stack import Doors
 from phenoloop.errors import BucketMissing, StorageUnavailable
+from phenoloop.importing.photos import SUFFIXES
 from sync.sagemaker_errors import sagemaker_errors
 
 TESTS_PREFIX = "proof-test-photos/"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,8 +13,9 @@ from phenoloop.demo.proof.annotator import Decision, Verdict
 from phenoloop.demo.proof.known import KnownObject, KnownPhoto
 from phenoloop.errors import LabellingConfigInvalid
 from phenoloop.labelling.config import LabellingConfig
+from phenoloop.labelling.drawn import hand_drawn
 from phenoloop.labelling.labels import same_name
-from phenoloop.labelling.regions import Result, Shape, prompted_regions
+from phenoloop.labelling.regions import Result, Shape
 
 
 def saved_result(
@@ -33,7 +33,7 @@ def saved_result(
     for decision in decisions:
         kept += decision.verdict is not Verdict.DELETED
         if decision.predicted is None and decision.known is not None:
-            saved += [item | {"origin": "manual"} for item in drawn(decision.known, config, photo)]
+            saved += drawn(decision.known, config, photo)
         elif decision.predicted is not None:
             saved += _after(decision, items.pop(decision.predicted.id), config, photo)
     return saved + [_counted(item, kept) for rest in items.values() for item in rest if _is_of_photo(item, config)]
@@ -41,7 +41,7 @@ def saved_result(
 
 def truth_result(objects: Sequence[KnownObject], config: LabellingConfig, photo: KnownPhoto) -> list[Result]:
     """These objects as if drawn by hand on `photo`, whatever it shows."""
-    return [item | {"origin": "manual"} for known in objects for item in drawn(known, config, photo)]
+    return [item for known in objects for item in drawn(known, config, photo)]
 
 
 def drawn(known: KnownObject, config: LabellingConfig, photo: KnownPhoto, *, region_id: str = "") -> list[Result]:
@@ -50,11 +50,10 @@ def drawn(known: KnownObject, config: LabellingConfig, photo: KnownPhoto, *, reg
     Raises LabellingConfigInvalid if none does.
     """
     shape = Shape(label=known.label, score=1.0, box_px=known.box_px, mask=_mask(known), origin_px=known.origin_px)
-    made = prompted_regions([shape], config, photo.width_px, photo.height_px, label_map={}, id_seed="")
+    made = hand_drawn(shape, config, photo.width_px, photo.height_px, region_id=region_id)
     if not made:
         raise LabellingConfigInvalid("No control of the labelling configuration has the label.", label=known.label)
-    region_id = region_id or uuid.uuid4().hex[:10]
-    return [{name: value for name, value in item.items() if name != "score"} | {"id": region_id} for item in made]
+    return made
 
 
 def on_another_photo(known: KnownObject, of: KnownPhoto, onto: KnownPhoto) -> KnownObject:

@@ -11,7 +11,7 @@ from phenoloop.demo.proof.annotator import Shares, Verdict
 from phenoloop.demo.proof.known import Plan
 from phenoloop.demo.proof.roles import LEAST_TESTS
 from phenoloop.demo.proof.scoring import ReleaseScore
-from training.scores import Gain
+from training.evaluation.scores import Gain
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from rich.table import Table
 from phenoloop.demo.proof.annotator import Shares, Verdict
 from phenoloop.demo.proof.findings import Findings
 from phenoloop.demo.proof.scoring import ReleaseScore
-from training.scores import Gain
+from training.evaluation.scores import Gain
 
 FIGURES = {
     "quality": "quality",

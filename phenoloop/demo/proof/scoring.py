@@ -18,7 +18,7 @@ from phenoloop.demo.proof.steps import StepFailed
 from phenoloop.errors import PhenoloopError
 from phenoloop.labelling.annotated import AnnotatedRegion, decode_regions
 from phenoloop.labelling.config import LabellingConfig, parse_labelling_config
-from training.scores import (
+from training.evaluation.scores import (
     ChainScores,
     Comparison,
     Found,
