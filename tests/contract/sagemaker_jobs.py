@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from typing import Any
 
 from tests.contract.sagemaker_server import BUCKET, JOB_IMAGE, ROLE, SageMakerServer, unique, wait_until
@@ -12,7 +13,14 @@ ENDED = {"Completed", "Failed", "Stopped"}
 
 
 def processing(
-    *, inputs: dict[str, str] | None = None, to: str = "", limit_s: int = 60, words: list[str] | None = None, **env: str
+    *,
+    inputs: dict[str, str] | None = None,
+    to: str = "",
+    limit_s: int = 60,
+    words: list[str] | None = None,
+    instances: int = 1,
+    sharded: Sequence[str] = (),
+    **env: str,
 ) -> dict[str, Any]:
     """Arguments of CreateProcessingJob, all but the name. Its output `report` goes to `to`."""
     output = {
@@ -26,6 +34,7 @@ def processing(
             "LocalPath": f"/opt/ml/processing/input/{name}",
             "S3DataType": "S3Prefix",
             "S3InputMode": "File",
+            **({"S3DataDistributionType": "ShardedByS3Key"} if name in sharded else {}),
         }
         for name, url in (inputs or {}).items()
     }
@@ -36,7 +45,7 @@ def processing(
             "ContainerArguments": words or ["--side-px", "64"],
         },
         "ProcessingResources": {
-            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
+            "ClusterConfig": {"InstanceCount": instances, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
         },
         "ProcessingInputs": [{"InputName": name, "S3Input": source} for name, source in sources.items()],
         "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": output}]},
@@ -46,7 +55,9 @@ def processing(
     }
 
 
-def training(*, channels: dict[str, str] | None = None, limit_s: Any = 60, **env: str) -> dict[str, Any]:
+def training(
+    *, channels: dict[str, str] | None = None, limit_s: Any = 60, instances: int = 1, **env: str
+) -> dict[str, Any]:
     """Arguments of CreateTrainingJob, all but the name."""
     described = [
         {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": url}}}
@@ -57,10 +68,19 @@ def training(*, channels: dict[str, str] | None = None, limit_s: Any = 60, **env
         "AlgorithmSpecification": {"TrainingImage": JOB_IMAGE, "TrainingInputMode": "File"},
         "HyperParameters": {"stage": "detector", "epochs": "2"},
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/artifacts/"},
-        "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10},
+        "ResourceConfig": {"InstanceCount": instances, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10},
         "StoppingCondition": {"MaxRuntimeInSeconds": limit_s},
         "Environment": env,
         "RoleArn": ROLE,
+    }
+
+
+def spot(checkpoints: str, *, limit_s: int = 60, wait_s: int = 120) -> dict[str, Any]:
+    """What makes a training one on spot instances."""
+    return {
+        "CheckpointConfig": {"S3Uri": checkpoints},
+        "EnableManagedSpotTraining": True,
+        "StoppingCondition": {"MaxRuntimeInSeconds": limit_s, "MaxWaitTimeInSeconds": wait_s},
     }
 
 
@@ -95,6 +115,13 @@ def put(server: SageMakerServer, **texts: str) -> str:
         key = f"{prefix}/{name.replace('__', '/').replace('_', '.')}"
         server.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
     return f"s3://{BUCKET}/{prefix}"
+
+
+def keys(server: SageMakerServer, url: str) -> list[str]:
+    """Of the objects below it, without the prefix."""
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    found = server.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+    return sorted(item["Key"].removeprefix(prefix).lstrip("/") for item in found)
 
 
 def read(server: SageMakerServer, url: str) -> bytes:

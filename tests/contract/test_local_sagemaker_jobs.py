@@ -188,10 +188,10 @@ def test_jobs_are_listed_by_status(server: SageMakerServer) -> None:
         (
             {
                 "ProcessingResources": {
-                    "ClusterConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+                    "ClusterConfig": {"InstanceCount": 50, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
                 }
             },
-            "one instance",
+            "1 to 16 instances",
         ),
     ],
 )

@@ -13,7 +13,8 @@ from phenoloop.local_aws.sagemaker.s3_files import S3Files
 from phenoloop.local_aws.sagemaker.shapes import Shapes
 from phenoloop.local_aws.sagemaker.store import Kind, Store
 from phenoloop.settings import StorageSettings, TrainingSettings
-from sync import pipeline
+from sync.pipeline import definition as real
+from sync.pipeline.parameters import GIVEN
 from tests.contract.sagemaker_jobs import model, put, report
 from tests.contract.sagemaker_pipelines import (
     compare,
@@ -228,9 +229,9 @@ def test_the_real_pipeline_is_accepted(server: SageMakerServer) -> None:
     training = TrainingSettings(
         role_arn=ROLE, training_image="phenoloop-training:1", serving_image="phenoloop-serving:1"
     )
-    text = json.dumps(pipeline.definition(StorageSettings(bucket="loop"), training))
+    text = json.dumps(real.definition(StorageSettings(bucket="loop"), training))
     name = create(server.control, text)
-    values = [{"Name": given, "Value": "s3://nowhere/x"} for given in pipeline.GIVEN]
+    values = [{"Name": given, "Value": "s3://nowhere/x"} for given in GIVEN]
     begin = server.control.start_pipeline_execution
     arn = begin(PipelineName=name, PipelineParameters=values)["PipelineExecutionArn"]
     wait_until(lambda: status(server, arn) == "Failed")

@@ -87,6 +87,20 @@ def test_a_parameter_that_says_what_the_default_says_is_the_same_run(aws: Aws) -
     assert asked(aws.runs())[0] == asked(aws.runs(parameters={"Seed": 1}))[0]
 
 
+def test_parameters_of_one_run_win_over_the_settings_and_make_another_run(aws: Aws) -> None:
+    runs = aws.runs(parameters={"Seed": 2, "DetectorEpochs": 5})
+    run, is_new = runs.request(snapshot(), LIVE, reason="a test", by_itself=False, parameters={"DetectorEpochs": 9})
+    assert is_new
+    assert (run.parameters["Seed"], run.parameters["DetectorEpochs"]) == (2, 9)
+    assert asked(runs)[0] != run.name
+
+
+def test_a_parameter_that_the_pipeline_does_not_have_starts_nothing(aws: Aws) -> None:
+    with pytest.raises(SettingsInvalid, match="DetectorEpochs"):
+        asked(aws.runs(parameters={"DetectorEpoch": 5}))
+    assert aws.runs().list() == []
+
+
 def test_a_run_that_was_asked_for_but_not_started_is_started_later(aws: Aws) -> None:
     runs = aws.runs()
     name, _ = asked(runs)

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from training.archives.unpacking import extract
 from training.errors import ArchiveInvalid
-from training.unpacking import extract
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

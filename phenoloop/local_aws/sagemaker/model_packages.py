@@ -26,6 +26,8 @@ UPDATED = (
     "ModelLifeCycle",
 )
 
+METADATA = "CustomerMetadataProperties"
+
 
 class ModelPackages:
     def __init__(self, store: Store, on_change: Sequence[OnChange] = ()) -> None:
@@ -64,14 +66,12 @@ class ModelPackages:
         refuse_unsupported(call.parameters, "AdditionalInferenceSpecificationsToAdd", "ModelPackageRegistrationType")
         with self._store.transaction():
             package = existing_package(self._store, call, call["ModelPackageArn"])
-            metadata = {
-                **package.document.get("CustomerMetadataProperties", {}),
-                **call.get("CustomerMetadataProperties", {}),
-            }
+            metadata = {**package.document.get(METADATA, {}), **call.get(METADATA, {})}
             for key in call.get("CustomerMetadataPropertiesToRemove", []):
                 metadata.pop(key, None)
             changed = {member: call[member] for member in UPDATED if member in call.parameters}
-            document = {**package.document, "CustomerMetadataProperties": metadata, **changed}
+            kept = {member: value for member, value in package.document.items() if member != METADATA}
+            document = {**kept, **({METADATA: metadata} if metadata else {}), **changed}
             self._store.change(Kind.MODEL_PACKAGE, package.name, document)
         self._tell(existing_package(self._store, call, package.arn))
         return {"ModelPackageArn": package.arn}

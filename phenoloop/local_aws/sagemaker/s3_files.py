@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 PARALLEL = 8
+Shard = tuple[int, int]
+"""SageMaker's ShardedByS3Key: this one, of so many; objects are dealt out in the order of their keys."""
+WHOLE: Shard = (0, 1)
 GZIP_LEVEL = 1
 """Weights hardly shrink; higher levels only take longer."""
 
@@ -35,24 +38,29 @@ class S3Files:
     def __init__(self, s3: S3Client) -> None:
         self._s3 = s3
 
-    def fetch(self, url: str, folder: Path) -> None:
+    def fetch(self, url: str, folder: Path, *, shard: Shard = WHOLE) -> None:
         """SageMaker's S3Prefix: the object that `url` names, else all objects below it, into `folder`.
 
-        Raises S3Unreadable, also if there is none.
+        Of these only the `shard`, which may be empty. Raises S3Unreadable, also if there is no object at all.
         """
+        if not self.restore(url, folder, shard=shard):
+            raise S3Unreadable(
+                f'No S3 objects found under S3 URL "{url}" given in input data source. Please ensure that the '
+                "bucket exists in the selected region, that objects exist under that S3 prefix, and that they "
+                "may be read."
+            )
+
+    def restore(self, url: str, folder: Path, *, shard: Shard = WHOLE) -> bool:
+        """As `fetch`, but there may be nothing: then the folder is empty. Raises S3Unreadable."""
         bucket, prefix = bucket_and_key(url)
+        index, count = shard
         try:
             places = _places([item["Key"] for item in self._below(bucket, prefix)], prefix)
-            if not places:
-                raise S3Unreadable(
-                    f'No S3 objects found under S3 URL "{url}" given in input data source. Please ensure that the '
-                    "bucket exists in the selected region, that objects exist under that S3 prefix, and that they "
-                    "may be read."
-                )
             folder.mkdir(parents=True, exist_ok=True)
-            _in_parallel(lambda key: self._download(bucket, key, folder / places[key]), places)
+            _in_parallel(lambda key: self._download(bucket, key, folder / places[key]), sorted(places)[index::count])
         except (ClientError, BotoCoreError, OSError) as error:
             raise S3Unreadable(f'S3 URL "{url}" can\'t be read. {error}') from error
+        return bool(places)
 
     def read(self, url: str) -> bytes:
         """Raises S3Unreadable."""
@@ -64,23 +72,23 @@ class S3Files:
 
     def upload_folder(self, folder: Path, url: str) -> None:
         """Every file of `folder` below `url`. Raises S3Unwritable."""
+        self.upload_files(folder, [file for file in sorted(folder.rglob("*")) if file.is_file()], url)
+
+    def upload_files(self, folder: Path, files: Iterable[Path], url: str) -> None:
+        """Files of `folder` below `url`. Raises S3Unwritable."""
         bucket, prefix = bucket_and_key(url)
-        keys = {
-            file: str(PurePosixPath(prefix) / file.relative_to(folder).as_posix())
-            for file in sorted(folder.rglob("*"))
-            if file.is_file()
-        }
+        keys = {file: str(PurePosixPath(prefix) / file.relative_to(folder).as_posix()) for file in files}
         _writing(url, lambda: _in_parallel(lambda file: self._s3.upload_file(str(file), bucket, keys[file]), keys))
 
-    def upload_archive(self, folder: Path, url: str) -> None:
-        """The content of `folder` as one tar.gz. Raises S3Unwritable."""
+    def upload_archive(self, folders: Sequence[Path], url: str) -> None:
+        """What the folders hold as one tar.gz; of two files of one name the first folder's. Raises S3Unwritable."""
         bucket, key = bucket_and_key(url)
-        archive = folder.with_name(f"{folder.name}.tar.gz")
+        archive = folders[0].with_name(f"{folders[0].name}.tar.gz")
 
         def upload() -> None:
             with tarfile.open(archive, "w:gz", compresslevel=GZIP_LEVEL) as tar:
-                for item in sorted(folder.iterdir()):
-                    tar.add(item, item.name)
+                for name, item in sorted(_merged(folders).items()):
+                    tar.add(item, name, recursive=False)
             self._s3.upload_file(str(archive), bucket, key)
 
         _writing(url, upload)
@@ -115,6 +123,11 @@ def _places(keys: Iterable[str], prefix: str) -> dict[str, PurePosixPath]:
         if ".." in place.parts:
             raise S3Unreadable(f"The key {key!r} leads out of the input's folder.")
     return places
+
+
+def _merged(folders: Sequence[Path]) -> dict[str, Path]:
+    """By name within its folder."""
+    return {item.relative_to(folder).as_posix(): item for folder in reversed(folders) for item in folder.rglob("*")}
 
 
 def _in_parallel(work: Callable[[Any], object], items: Iterable[Any]) -> None:

@@ -19,6 +19,9 @@ from phenoloop.local_aws.sagemaker.settings import ServerSettings
 THREADS = 64
 """An invocation holds one for as long as the container takes."""
 
+INTERRUPTION = "/training-jobs/<name>/interruption"
+"""What EC2 does to spot instances, AWS has no call for."""
+
 
 def serve(settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT, then stop every container.
@@ -33,12 +36,19 @@ def serve(settings: ServerSettings) -> None:
         app.config["TRUSTED_HOSTS"] = [settings.host, "localhost"]  # a web page's own host name may lead here too
         app.register_blueprint(control_plane(service.handlers))
         app.register_blueprint(runtime(service.hosting, timeout_s=settings.invocation_timeout_s))
+        app.add_url_rule(INTERRUPTION, "interrupt", lambda name: _interrupted(service, name), methods=["POST"])
         app.add_url_rule("/health", "health", lambda: {"status": "ok"})
         try:
             _run(app, settings, service)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             service.stop()
+
+
+def _interrupted(service: Service, job: str) -> tuple[dict[str, str], int]:
+    if service.interrupt(job):
+        return {"status": "interrupted"}, 202
+    return {"message": f"No managed spot training {job} is at work."}, 404
 
 
 def _run(app: Flask, settings: ServerSettings, service: Service) -> None:

@@ -64,6 +64,10 @@ class Service:
         self._runner.resume()
         self._executor.resume()
 
+    def interrupt(self, training_job: str) -> bool:
+        """As when EC2 takes its spot instances away; False if there is no such job at work."""
+        return self._runner.interrupt(training_job)
+
     def stop(self) -> None:
         """Stop every container; records stay as they are."""
         deadline_s = time.monotonic() + self._settings.stop_timeout_s + 2
@@ -106,6 +110,7 @@ class Service:
         return JobRunner(
             self._launcher,
             self._store,
+            self._files,
             (Processing(self._files), Training(self._files)),
             self._settings.data_dir,
             stop_timeout_s=self._settings.job_stop_timeout_s,

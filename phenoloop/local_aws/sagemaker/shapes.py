@@ -67,7 +67,7 @@ def _faults(values: dict[str, Any], shape: Any, is_open: IsOpen = _nothing) -> l
 
 
 def _violations(value: Any, shape: Any, path: str, is_open: IsOpen) -> Iterator[str]:
-    """Broken maxima, patterns and enumerations; types, required members and minima are ParamValidator's."""
+    """Broken bounds, patterns and enumerations; types and required members are ParamValidator's."""
     if is_open(value):
         return
     for constraint in _broken_constraints(value, shape):
@@ -88,11 +88,12 @@ def _violations(value: Any, shape: Any, path: str, is_open: IsOpen) -> Iterator[
 
 
 def _broken_constraints(value: Any, shape: Any) -> Iterator[str]:
-    largest = shape.metadata.get("max")
-    if largest is not None and isinstance(value, int | float) and value > largest:
-        yield f"have value less than or equal to {largest}"
-    if largest is not None and isinstance(value, str | list | dict) and len(value) > largest:
-        yield f"have length less than or equal to {largest}"
+    smallest, largest = shape.metadata.get("min"), shape.metadata.get("max")
+    size, noun = (len(value), "length") if isinstance(value, str | bytes | list | dict) else (value, "value")
+    if smallest is not None and size < smallest:
+        yield f"have {noun} greater than or equal to {smallest}"
+    if largest is not None and size > largest:
+        yield f"have {noun} less than or equal to {largest}"
     if shape.type_name == "string":
         pattern, allowed = shape.metadata.get("pattern"), shape.metadata.get("enum")
         if pattern and not _compiled(pattern).fullmatch(value):

@@ -6,7 +6,6 @@ from phenoloop.local_aws.sagemaker.calls import Call, Handler, Reply
 from phenoloop.local_aws.sagemaker.containers import Images
 from phenoloop.local_aws.sagemaker.errors import ValidationException, refuse_unsupported
 from phenoloop.local_aws.sagemaker.jobs import resources
-from phenoloop.local_aws.sagemaker.jobs.contract import CONTAINER_BASE, is_under_base
 from phenoloop.local_aws.sagemaker.jobs.records import Job
 from phenoloop.local_aws.sagemaker.jobs.runner import JobRunner
 from phenoloop.local_aws.sagemaker.store import Kind, Resource, Store
@@ -58,7 +57,7 @@ def _check_input(item: dict[str, Any]) -> None:
     if "S3Input" not in item:
         raise ValidationException(f"Input {item['InputName']} has no S3Input.")
     resources.check_source(item["S3Input"], "S3InputMode")
-    _check_local_path(item["S3Input"])
+    resources.check_local_path(item["S3Input"])
 
 
 def _check_output(output: dict[str, Any]) -> None:
@@ -68,12 +67,7 @@ def _check_output(output: dict[str, Any]) -> None:
     if output["S3Output"]["S3UploadMode"] != "EndOfJob":
         raise ValidationException("The local SageMaker uploads outputs at the end of a job: S3UploadMode EndOfJob.")
     resources.check_url(output["S3Output"]["S3Uri"])
-    _check_local_path(output["S3Output"])
-
-
-def _check_local_path(place: dict[str, Any]) -> None:
-    if not is_under_base(place.get("LocalPath", "")):
-        raise ValidationException(f"LocalPath must be under {CONTAINER_BASE}, unlike {place.get('LocalPath')!r}.")
+    resources.check_local_path(output["S3Output"])
 
 
 def _summary(resource: Resource, job: Job) -> Reply:

@@ -39,6 +39,8 @@ class Phase(StrEnum):
     FAILED = "Failed"
     STOPPED = "Stopped"
     TOO_LONG = "MaxRuntimeExceeded"
+    WAITED_TOO_LONG = "MaxWaitTimeExceeded"
+    INTERRUPTED = "Interrupted"
 
 
 class Transition(_Record):
@@ -58,6 +60,8 @@ class Job(_Record):
     ended_at_s: float | None = None
     failure_reason: str = ""
     exit_message: str = ""
+    metrics: dict[str, float] = {}
+    """By name, as the container printed them last."""
 
     @classmethod
     def of(cls, resource: Resource) -> "Job":
@@ -72,6 +76,12 @@ class Job(_Record):
     def phase(self) -> Phase:
         return self.transitions[-1].phase
 
+    @property
+    def ran_s(self) -> float:
+        """How long its containers ran, interruptions left out."""
+        ran = [t for t in self.transitions if t.phase == Phase.RUNNING and t.ended_at_s is not None]
+        return sum((t.ended_at_s or t.started_at_s) - t.started_at_s for t in ran)
+
     def beginning(self) -> "Job":
         """A new run, from the start."""
         first = Transition(phase=Phase.STARTING, started_at_s=time.time())
@@ -81,16 +91,20 @@ class Job(_Record):
         now_s = time.time()
         *earlier, current = self.transitions
         ended = current.model_copy(update={"ended_at_s": now_s})
-        started = {"container_started_at_s": now_s} if phase == Phase.RUNNING else {}
+        first = phase == Phase.RUNNING and self.container_started_at_s is None
+        started = {"container_started_at_s": now_s} if first else {}
         transitions = (*earlier, ended, Transition(phase=phase, started_at_s=now_s))
         return self.model_copy(update={"transitions": transitions, **started})
 
     def stopping(self) -> "Job":
         return self.entering(Phase.STOPPING).model_copy(update={"status": JobStatus.STOPPING})
 
-    def ended(self, phase: Phase, *, reason: str = "", exit_message: str = "") -> "Job":
-        """For good. `phase` is one of the last four."""
-        status = JobStatus.STOPPED if phase == Phase.TOO_LONG else JobStatus(phase.value)
+    def ended(
+        self, phase: Phase, *, reason: str = "", exit_message: str = "", metrics: dict[str, float] | None = None
+    ) -> "Job":
+        """For good."""
+        late = phase in (Phase.TOO_LONG, Phase.WAITED_TOO_LONG)
+        status = JobStatus.STOPPED if late else JobStatus(phase.value)
         last = self.entering(phase)
         return last.model_copy(
             update={
@@ -98,6 +112,7 @@ class Job(_Record):
                 "ended_at_s": last.transitions[-1].started_at_s,
                 "failure_reason": reason[:MAX_REASON],
                 "exit_message": exit_message[:MAX_REASON],
+                "metrics": metrics or {},
             }
         )
 

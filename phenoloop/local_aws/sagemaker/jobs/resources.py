@@ -6,11 +6,14 @@ from phenoloop.local_aws.sagemaker import resources
 from phenoloop.local_aws.sagemaker.calls import Call
 from phenoloop.local_aws.sagemaker.containers import Images, UnknownImage
 from phenoloop.local_aws.sagemaker.errors import ResourceInUse, ValidationException, refuse_unsupported
+from phenoloop.local_aws.sagemaker.jobs.contract import CONTAINER_BASE, is_under_base
 from phenoloop.local_aws.sagemaker.jobs.records import Job, JobStatus
 from phenoloop.local_aws.sagemaker.jobs.runner import JobRunner
 from phenoloop.local_aws.sagemaker.s3_files import S3Unreadable, bucket_and_key
 from phenoloop.local_aws.sagemaker.store import AlreadyThere, Kind, Resource, Store
 
+MAX_INSTANCES = 16
+"""Each a process of this machine."""
 WORDS = {Kind.PROCESSING_JOB: "processing job", Kind.TRAINING_JOB: "training job"}
 
 
@@ -85,9 +88,15 @@ def check_url(url: str) -> None:
         raise ValidationException(str(error)) from error
 
 
+def check_local_path(place: dict[str, Any]) -> None:
+    """Raises ValidationException unless its LocalPath, if it has one, is where containers have their files."""
+    if not is_under_base(place.get("LocalPath", CONTAINER_BASE)):
+        raise ValidationException(f"LocalPath must be under {CONTAINER_BASE}, unlike {place['LocalPath']!r}.")
+
+
 def check_cluster(cluster: dict[str, Any]) -> None:
     refuse_unsupported(cluster, "InstanceGroups", "InstancePreferences", "TrainingPlanArn")
     if "InstanceType" not in cluster:
         raise ValidationException("InstanceType is required.")
-    if cluster.get("InstanceCount", 1) != 1:
-        raise ValidationException("The local SageMaker runs a job on one instance.")
+    if not 1 <= cluster.get("InstanceCount", 1) <= MAX_INSTANCES:
+        raise ValidationException(f"The local SageMaker runs a job on 1 to {MAX_INSTANCES} instances.")

@@ -12,6 +12,7 @@ from phenoloop.local_aws.sagemaker.containers import Launcher
 from phenoloop.local_aws.sagemaker.jobs.contract import Contract
 from phenoloop.local_aws.sagemaker.jobs.records import Job, JobStatus, Phase
 from phenoloop.local_aws.sagemaker.jobs.run import JobRun, Yard
+from phenoloop.local_aws.sagemaker.s3_files import S3Files
 from phenoloop.local_aws.sagemaker.store import Kind, Resource, Store
 
 MAX_RUNS = 3
@@ -21,15 +22,17 @@ MAX_RUNS = 3
 class JobRunner:
     """Begins jobs, stops them, and takes up after a restart what an earlier server left.
 
-    A container does not outlive its server, and no state of it is kept: a job that was under way is run again, whole,
-    from its request. So a pipeline goes on to its end by itself. Outputs are uploaded at a job's end, under the same
-    names, so a second run leaves nothing double. A job whose server was killed three times over it has failed.
+    A container does not outlive its server, and no state of it is kept but its checkpoints: a job that was under way
+    is run again from its request. So a pipeline goes on to its end by itself. Outputs are uploaded at a job's end,
+    under the same names, so a second run leaves nothing double. A job whose server was killed three times over it has
+    failed.
     """
 
     def __init__(
         self,
         launcher: Launcher,
         store: Store,
+        files: S3Files,
         contracts: tuple[Contract, ...],
         data_dir: Path,
         *,
@@ -45,6 +48,7 @@ class JobRunner:
         self._yard = Yard(
             launcher=launcher,
             store=store,
+            files=files,
             folders=self._folders,
             logs=data_dir / "logs",
             threads=self._threads,
@@ -65,6 +69,12 @@ class JobRunner:
             run = self._runs.get(job.arn)
         if run:
             run.stop()
+
+    def interrupt(self, name: str) -> bool:
+        """As when EC2 takes the instances of a managed spot training away; False if there is no such job at work."""
+        with self._lock:
+            runs = [run for run in self._runs.values() if run.name == name]
+        return any(run.interrupt() for run in runs)
 
     def resume(self) -> None:
         shutil.rmtree(self._folders, ignore_errors=True)

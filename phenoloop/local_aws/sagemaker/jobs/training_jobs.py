@@ -6,16 +6,16 @@ from phenoloop.local_aws.sagemaker.calls import Call, Handler, Reply
 from phenoloop.local_aws.sagemaker.containers import Images
 from phenoloop.local_aws.sagemaker.errors import ValidationException, refuse_unsupported
 from phenoloop.local_aws.sagemaker.jobs import resources
+from phenoloop.local_aws.sagemaker.jobs.measured import check_metrics
 from phenoloop.local_aws.sagemaker.jobs.records import Job
 from phenoloop.local_aws.sagemaker.jobs.runner import JobRunner
-from phenoloop.local_aws.sagemaker.jobs.training import model_artifacts_url
+from phenoloop.local_aws.sagemaker.jobs.training import DEFAULT_LIMIT_S, model_artifacts_url
 from phenoloop.local_aws.sagemaker.store import Kind, Resource, Store
 
 KIND = Kind.TRAINING_JOB
 UNSUPPORTED = (
-    *("CheckpointConfig", "EnableManagedSpotTraining", "DebugRuleConfigurations", "TensorBoardOutputConfig"),
-    *("ProfilerRuleConfigurations", "ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig"),
-    "SessionChainingConfig",
+    *("DebugRuleConfigurations", "ProfilerRuleConfigurations", "ServerlessJobConfig", "MlflowConfig"),
+    *("ModelPackageConfig", "SessionChainingConfig"),
 )
 
 
@@ -46,6 +46,8 @@ class TrainingJobs:
         resources.check_url(call["OutputDataConfig"]["S3OutputPath"])
         for channel in call.get("InputDataConfig", []):
             _check_channel(channel)
+        _check_kept(call)
+        _check_spot(call)
         job = resources.create(self._store, self._runner, call, KIND, call["TrainingJobName"])
         return {"TrainingJobArn": job.arn}
 
@@ -57,6 +59,7 @@ class TrainingJobs:
             **_summary(resource, job),
             **_times(job),
             **reason,
+            **_metrics(job),
             "ModelArtifacts": {"S3ModelArtifacts": model_artifacts_url(resource.name, job.request)},
             "SecondaryStatusTransitions": [
                 {
@@ -79,11 +82,31 @@ class TrainingJobs:
 
 
 def _check_algorithm(images: Images, algorithm: dict[str, Any]) -> None:
-    refuse_unsupported(algorithm, "AlgorithmName", "MetricDefinitions", "TrainingImageConfig")
+    refuse_unsupported(algorithm, "AlgorithmName", "TrainingImageConfig")
     if "TrainingImage" not in algorithm:
         raise ValidationException("TrainingImage is required.")
     resources.check_image(images, algorithm["TrainingImage"])
     resources.check_source(algorithm, "TrainingInputMode")
+    check_metrics(algorithm)
+
+
+def _check_kept(call: Call) -> None:
+    for member, url in (("CheckpointConfig", "S3Uri"), ("TensorBoardOutputConfig", "S3OutputPath")):
+        if place := call.get(member):
+            resources.check_url(place[url])
+            resources.check_local_path(place)
+
+
+def _check_spot(call: Call) -> None:
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html"""
+    stopping, is_spot = call["StoppingCondition"], call.get("EnableManagedSpotTraining", False)
+    wait_s = stopping.get("MaxWaitTimeInSeconds")
+    if is_spot and wait_s is None:
+        raise ValidationException("MaxWaitTimeInSeconds is required if EnableManagedSpotTraining is true.")
+    if not is_spot and wait_s is not None:
+        raise ValidationException("MaxWaitTimeInSeconds needs EnableManagedSpotTraining.")
+    if wait_s is not None and wait_s < stopping.get("MaxRuntimeInSeconds", DEFAULT_LIMIT_S):
+        raise ValidationException("MaxWaitTimeInSeconds must be equal to or greater than MaxRuntimeInSeconds.")
 
 
 def _check_channel(channel: dict[str, Any]) -> None:
@@ -99,8 +122,14 @@ def _times(job: Job) -> Reply:
     started_at_s, ended_at_s = job.container_started_at_s, job.ended_at_s
     if started_at_s is None:
         return {}
-    spent = {"TrainingTimeInSeconds": max(1, round(ended_at_s - started_at_s))} if ended_at_s else {}
+    ran_s = max(1, round(job.ran_s))
+    spent = {"TrainingTimeInSeconds": ran_s, "BillableTimeInSeconds": ran_s} if ended_at_s else {}
     return {"TrainingStartTime": started_at_s, **spent}
+
+
+def _metrics(job: Job) -> Reply:
+    final = [{"MetricName": name, "Value": value, "Timestamp": job.ended_at_s} for name, value in job.metrics.items()]
+    return {"FinalMetricDataList": final} if final else {}
 
 
 def _summary(resource: Resource, job: Job) -> Reply:

@@ -13,8 +13,10 @@ from pydantic.alias_generators import to_pascal
 
 from phenoloop.local_aws.sagemaker.errors import ValidationException
 from phenoloop.local_aws.sagemaker.pipelines import conditions, expressions
+from phenoloop.local_aws.sagemaker.pipelines.caching import CacheConfig
 from phenoloop.local_aws.sagemaker.pipelines.expressions import Unresolvable
 from phenoloop.local_aws.sagemaker.pipelines.parameters import Parameter
+from phenoloop.local_aws.sagemaker.pipelines.retries import RetryPolicy
 
 STEP_NAME = r"^[A-Za-z0-9\-_]{1,64}$"
 StepType = Literal["Processing", "Training", "Condition", "RegisterModel", "Fail"]
@@ -31,8 +33,6 @@ class PropertyFile(_Part):
 
 
 class Step(_Part):
-    """`cache_config` and `retry_policies` change nothing here: nothing is cached, nothing has AWS's own faults."""
-
     name: Annotated[str, Field(pattern=STEP_NAME)]
     type: StepType
     arguments: dict[str, Any]
@@ -40,8 +40,8 @@ class Step(_Part):
     property_files: tuple[PropertyFile, ...] = ()
     display_name: str = ""
     description: str = ""
-    cache_config: dict[str, Any] | None = None
-    retry_policies: tuple[dict[str, Any], ...] = ()
+    cache_config: CacheConfig | None = None
+    retry_policies: tuple[RetryPolicy, ...] = ()
 
     branch: Annotated[tuple[str, bool] | None, Field(exclude=True, alias="__branch__")] = None
     """The Condition step that this one is nested in, and the outcome for which it runs."""

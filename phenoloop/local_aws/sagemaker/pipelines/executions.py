@@ -144,12 +144,14 @@ def _titles(step: definition.Step) -> Reply:
 def _step(step: StepRecord) -> Reply:
     ended = {"EndTime": step.ended_at_s} if step.ended_at_s else {}
     reason = {"FailureReason": step.failure_reason} if step.failure_reason else {}
+    cached = {"CacheHitResult": {"SourcePipelineExecutionArn": step.cached_from}} if step.cached_from else {}
     return {
         "StepName": step.name,
         "StartTime": step.started_at_s,
         "StepStatus": step.status.value,
-        "AttemptCount": 1,
+        "AttemptCount": step.attempts,
         "Metadata": _metadata(step),
+        **cached,
         **ended,
         **reason,
     }

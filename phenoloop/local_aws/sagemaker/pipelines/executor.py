@@ -1,12 +1,13 @@
 """Executions at work: steps start when what they wait for is done, and the store knows how far each one is."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
 
+from phenoloop.local_aws.sagemaker.pipelines import caching, expressions, retries
 from phenoloop.local_aws.sagemaker.pipelines import definition as definitions
-from phenoloop.local_aws.sagemaker.pipelines import expressions
 from phenoloop.local_aws.sagemaker.pipelines.definition import Definition, Step
 from phenoloop.local_aws.sagemaker.pipelines.expressions import Unresolvable
 from phenoloop.local_aws.sagemaker.pipelines.records import Execution, ExecutionStatus, StepRecord, StepStatus
@@ -80,7 +81,7 @@ class Executor:
 
     def _advance(self, name: str, definition: Definition) -> bool:
         """Do what can be done now; whether the execution has ended."""
-        self._look_at_running_steps(name)
+        self._look_at_running_steps(name, definition)
         execution = Execution.of(self._resource(name))
         if not execution.goes_on:
             self._halt_running_steps(name, execution)
@@ -91,12 +92,16 @@ class Executor:
             return False
         return self.changed(name, _ended).status.is_final
 
-    def _look_at_running_steps(self, name: str) -> None:
+    def _look_at_running_steps(self, name: str, definition: Definition) -> None:
         resource = self._resource(name)
-        for step in Execution.of(resource).running:
-            looked = self._steps.looked_at(step, resource)
-            if looked != step:
-                self._save_step(name, looked)
+        for record in Execution.of(resource).running:
+            step = definition.step(record.name)
+            if record.retry_at_s is None:
+                looked = self._steps.looked_at(record, resource)
+                if looked != record:
+                    self._save_step(name, _or_again(step, looked))
+            elif time.time() >= record.retry_at_s and Execution.of(resource).goes_on:
+                self._start(name, definition, step, before=record)
 
     def _halt_running_steps(self, name: str, execution: Execution) -> None:
         for step in execution.running:
@@ -104,23 +109,34 @@ class Executor:
                 with self._store.transaction():
                     self._save_step(name, self._steps.halt(step, self._resource(name)))
 
-    def _start(self, name: str, definition: Definition, step: Step) -> None:
-        resource = self._resource(name)
+    def _start(self, name: str, definition: Definition, step: Step, *, before: StepRecord | None = None) -> None:
+        """`before` is the attempt that failed, if this is not the first."""
+        before = before or StepRecord.started(step.name, step.type)
         try:
-            scope = ExecutionScope(resource, definition, self._steps.operations, self._files)
-            arguments = expressions.resolved(step.own_arguments, scope)
             with self._store.transaction():
-                self._save_step(name, self._steps.begin(step, arguments, resource))
+                self._save_step(name, before.attempted_again(self._begun(self._resource(name), definition, step)))
         except Unresolvable as error:
-            self._save_failure(name, step, f"ClientError: {error}")
+            self._save_failure(name, step, before, f"ClientError: {error}")
         except StepFailed as failure:
-            self._save_failure(name, step, str(failure))
+            self._save_failure(name, step, before, str(failure))
         except Exception as error:  # noqa: BLE001  # the other steps must be stopped, too
             self._log.exception("step failed for a fault of ours", execution=name, step=step.name)
-            self._save_failure(name, step, f"InternalServerError: {type(error).__name__}: {error}")
+            self._save_failure(name, step, before, f"InternalServerError: {type(error).__name__}: {error}")
 
-    def _save_failure(self, name: str, step: Step, reason: str) -> None:
-        self._save_step(name, StepRecord.started(step.name, step.type).having(StepStatus.FAILED, reason))
+    def _begun(self, execution: Resource, definition: Definition, step: Step) -> StepRecord:
+        """Begun, or done already if an earlier execution did the same. Raises Unresolvable, StepFailed."""
+        scope = ExecutionScope(execution, definition, self._steps.operations, self._files)
+        arguments = expressions.resolved(step.own_arguments, scope)
+        signature = caching.signature(step.type, step.cache_config, arguments)
+        if signature and step.cache_config:
+            earlier = caching.earlier(self._store, execution, step.name, signature, step.cache_config)
+            if earlier:
+                return earlier
+        return self._steps.begin(step, arguments, execution).model_copy(update={"signature": signature})
+
+    def _save_failure(self, name: str, step: Step, before: StepRecord, reason: str) -> None:
+        failed = StepRecord.started(step.name, step.type).having(StepStatus.FAILED, reason)
+        self._save_step(name, _or_again(step, before.attempted_again(failed)))
 
     def _save_step(self, name: str, step: StepRecord) -> None:
         self._log.info("step", execution=name, step=step.name, status=step.status, reason=step.failure_reason or None)
@@ -131,6 +147,14 @@ class Executor:
         if resource is None:
             raise LookupError(f"there is no execution {name}")
         return resource
+
+
+def _or_again(step: Step, record: StepRecord) -> StepRecord:
+    """The record of a step that failed, if its policies have it tried again, as one that waits for that."""
+    if record.status != StepStatus.FAILED:
+        return record
+    at_s = retries.retry_at_s(step.retry_policies, record)
+    return record if at_s is None else record.waiting_until(at_s)
 
 
 def _ready(definition: Definition, execution: Execution) -> list[Step]:

@@ -54,6 +54,13 @@ class StepRecord(_Record):
     """Of the job, or of the model package made."""
     outcome: bool | None = None
     """Of a Condition."""
+    signature: str = ""
+    """Under which a later execution may find it again."""
+    cached_from: str = ""
+    """The execution that did it, if this one did not have to."""
+    attempts: int = 1
+    retry_at_s: float | None = None
+    """It failed and waits until then."""
 
     @classmethod
     def started(cls, name: str, kind: str, **members: Any) -> "StepRecord":
@@ -62,6 +69,15 @@ class StepRecord(_Record):
     def having(self, status: StepStatus, reason: str = "") -> "StepRecord":
         ended = {"ended_at_s": time.time()} if status.is_final else {}
         return self.model_copy(update={"status": status, "failure_reason": reason[:MAX_REASON], **ended})
+
+    def waiting_until(self, retry_at_s: float) -> "StepRecord":
+        """To be tried again."""
+        again = {"status": StepStatus.EXECUTING, "ended_at_s": None, "retry_at_s": retry_at_s}
+        return self.model_copy(update={**again, "attempts": self.attempts + 1})
+
+    def attempted_again(self, attempt: "StepRecord") -> "StepRecord":
+        """The next attempt, as one of the same step."""
+        return attempt.model_copy(update={"attempts": self.attempts, "started_at_s": self.started_at_s})
 
 
 class Execution(_Record):

@@ -29,6 +29,12 @@ OPERATIONS = {
     "Training": "CreateTrainingJob",
     "RegisterModel": "CreateModelPackage",
 }
+FAULTS = {
+    "InternalFailure": "InternalServerError",
+    "ResourceLimitExceeded": "ResourceLimitExceeded",
+    "ThrottlingException": "ThrottlingException",
+}
+"""Codes of refusals that another attempt may not meet, as a FailureReason begins with them."""
 NAME_MEMBERS = {"Processing": "ProcessingJobName", "Training": "TrainingJobName"}
 
 
@@ -71,7 +77,9 @@ class Steps:
         return step.having(status, job.get("FailureReason", ""))
 
     def halt(self, step: StepRecord, execution: Resource) -> StepRecord:
-        """Stop a running step's job."""
+        """Stop a running step's job; one that waits for its next attempt has none."""
+        if step.retry_at_s is not None:
+            return step.having(StepStatus.STOPPED)
         try:
             self._call(f"Stop{step.type}Job", {f"{step.type}JobName": step.job_name}, execution)
         except StepFailed:  # it has just ended, or is stopping already
@@ -99,7 +107,8 @@ class Steps:
             return self.operations[operation](Call(operation, region, request))
         except ServiceError as error:
             where = f"Step {step}: " if step else ""
-            raise StepFailed(f"ClientError: {where}{operation} was refused: {error.message}") from error
+            kind = FAULTS.get(error.code, "ClientError")
+            raise StepFailed(f"{kind}: {where}{operation} was refused: {error.message}") from error
 
 
 def check_arguments(step: Step, shapes: Shapes) -> None:
