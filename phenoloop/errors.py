@@ -87,6 +87,10 @@ class RunMissing(PhenoloopError):
     """No such training run was asked for."""
 
 
+class RunEnded(PhenoloopError):
+    """The training run is not at work, so it can't be stopped."""
+
+
 class WriteConflict(PhenoloopError):
     """A conditional write lost: someone else wrote the object first."""
 

@@ -28,6 +28,8 @@ class StorageSettings(_Section):
     runs_prefix: str = "runs/"
     artifacts_prefix: str = "artifacts/"
     releases_prefix: str = "releases/"
+    cache_prefix: str = "cache/"
+    """Of photos at the size that is learnt from; what lies there can be made again."""
     manifest_key: str = "loc360/manifest.json"
     """What the Loc360 platform reads to know the live release."""
     extra_image_buckets: tuple[BucketName, ...] = ()
@@ -119,8 +121,10 @@ class TrainingSettings(_Section):
     """Of preprocessing, training and evaluation. Its tag stands for the code: another one trains anew."""
     serving_image: str = ""
     endpoint_instance_type: str = "ml.c5.large"
+    spot: bool = True
+    """Train on spot instances: far cheaper, and a training that loses them goes on from its checkpoint."""
     parameters: dict[str, str | int | float] = {}
-    """Of the pipeline, where the defaults of `sync.pipeline` don't fit."""
+    """Of the pipeline, where its defaults don't fit: see `phenoloop pipeline definition`."""
 
 
 class Settings(BaseSettings):

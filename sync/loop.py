@@ -6,6 +6,7 @@ Each looks at what is there now and does the next thing, once; doing it again, l
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from sync.catalogue import Catalogue
 from sync.label_studio import Exports
 from sync.metrics import SyncMetrics
 from sync.open_tasks import Behind, OpenTasks
+from sync.pipeline.parameters import Value
 from sync.policy import Decision, Pending, decide
 from sync.registry import ChainPackage, approve, newest_approved, packages, reject
 from sync.release import Releaser, remove_failed
@@ -112,8 +114,10 @@ class Loop:
             return Decision(due=False, reason=reason, wait_s=STARTING_S), pending
         return decision, pending
 
-    def retrain(self, reason: str, *, by_itself: bool) -> tuple[Run, bool]:
-        """Request the run of all annotations as they are now; whether it is new.
+    def retrain(
+        self, reason: str, *, by_itself: bool, parameters: Mapping[str, Value] | None = None
+    ) -> tuple[Run, bool]:
+        """Request the run of all annotations as they are now; whether it is new. `parameters` win over the settings'.
 
         Raises ReleaseMissing (nothing to beat), NothingToLearn, SettingsInvalid, and what S3 and SageMaker raise.
         """
@@ -126,7 +130,9 @@ class Loop:
                 photos=sum(snapshot.photos.values()),
             )
         with self.metrics.timed("run request"):
-            return self.runs.request(snapshot, self.releases.live(), reason=reason, by_itself=by_itself)
+            return self.runs.request(
+                snapshot, self.releases.live(), reason=reason, by_itself=by_itself, parameters=parameters
+            )
 
     def _pending(self) -> Pending:
         """Against the latest snapshot; if nobody has trained on that (a worker died, a run failed), all of it."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,13 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from phenoloop.chain.release import Release
-from phenoloop.chain.s3_errors import listed, s3_errors
-from phenoloop.errors import BucketMissing, RunMissing, SettingsInvalid, WriteConflict
+from phenoloop.errors import RunEnded, RunMissing, SettingsInvalid
 from phenoloop.logs import current_trace_id
 from phenoloop.settings import StorageSettings, TrainingSettings
-from sync import pipeline
+from sync.executions import ENDED, FAILED, REQUESTED, Execution, execution
+from sync.pipeline.definition import upsert
+from sync.pipeline.parameters import Value, checked, defaults
+from sync.run_objects import RunObjects
 from sync.sagemaker_errors import sagemaker_errors
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
     from sync.snapshot import Snapshot
 
-FAILED = ("Failed", "Stopped")
-ENDED = ("Succeeded", *FAILED)
-REQUESTED = "Requested"
 STARTS_WITHIN = timedelta(minutes=10)
 """A run that SageMaker does not take for so long is in no other's way."""
 ATTEMPTS = 2
@@ -51,7 +49,7 @@ class Run(BaseModel):
     """Of the snapshot when the run was asked for, SHA-256; older records lack it."""
     photos: dict[str, int]
     """Of the snapshot, by split."""
-    parameters: dict[str, str | int | float]
+    parameters: dict[str, Value]
     """Of the execution, as far as they differ from the pipeline's defaults."""
     live_release: str
     """Which the candidate has to beat."""
@@ -63,57 +61,53 @@ class Run(BaseModel):
     """Of the look or the command that asked for it: what its release and the jobs that follow log has it too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """How far a run is."""
-
-    arn: str
-    status: str
-    """SageMaker's: Executing, Stopping, Stopped, Failed, Succeeded."""
-    failure_reason: str
-    steps: Mapping[str, str]
-    """Step name -> its status, in order of their start."""
-    package_arn: str | None
-    """What it registered."""
-
-
 class Runs:
     """The run records of one bucket and their executions. What never changes is read once."""
 
     def __init__(
         self, s3: S3Client, sagemaker: SageMakerClient, storage: StorageSettings, training: TrainingSettings
     ) -> None:
-        self._s3, self._sagemaker, self._storage, self._training = s3, sagemaker, storage, training
+        self._sagemaker, self._storage, self._training = sagemaker, storage, training
+        self._objects = RunObjects(s3, storage.bucket, storage.runs_prefix)
         self._known: dict[str, Run] = {}
         self._arns: dict[str, str] = {}
         self._ended: dict[str, str] = {}
 
-    def request(self, snapshot: Snapshot, live: Release, *, reason: str, by_itself: bool) -> tuple[Run, bool]:
+    def request(
+        self,
+        snapshot: Snapshot,
+        live: Release,
+        *,
+        reason: str,
+        by_itself: bool,
+        parameters: Mapping[str, Value] | None = None,
+    ) -> tuple[Run, bool]:
         """The run of this snapshot, with today's parameters and code; whether it is new.
 
-        If the one before failed or was stopped, it is another attempt. Raises SettingsInvalid, StorageUnavailable,
-        RegistryFailed, SageMakerUnavailable.
+        `parameters` win over the settings' own. If the run before failed or was stopped, it is another attempt. Raises
+        SettingsInvalid, StorageUnavailable, RegistryFailed, SageMakerUnavailable.
         """
-        identity = self._identity(snapshot)
-        attempts = [run for run in self.list() if run.name.partition("-")[0] == identity]
+        wanted = checked({**self._training.parameters, **(parameters or {})})
+        identity = self._identity(snapshot, wanted)
+        attempts = [run for run in self.list() if _identity_of(run.name) == identity]
         if attempts and self.status(attempts[-1]) not in FAILED:
             self.start(attempts[-1])  # if whoever asked for it did not come to that
             return attempts[-1], False
         name = identity if not attempts else f"{identity}-{len(attempts) + 1}"
-        self._write_once(_manifest_of(name, live), json.dumps(live.manifest))
+        self._objects.write_once(_manifest_of(name, live), json.dumps(live.manifest))
         run = Run(
             name=name,
             snapshot=snapshot.name,
             index=snapshot.index,
             photos={str(split): count for split, count in snapshot.photos.items()},
-            parameters=self._training.parameters | self._given(name, snapshot, live),
+            parameters=wanted | self._given(name, snapshot, live),
             live_release=live.name,
             reason=reason,
             by_itself=by_itself,
             requested_at=datetime.now(UTC),
             trace_id=current_trace_id() or "",
         )
-        is_new = self._write_once(f"{name}.json", run.model_dump_json(indent=2))
+        is_new = self._objects.write_once(f"{name}.json", run.model_dump_json(indent=2))
         run = run if is_new else self.get(name)
         self.start(run)
         return run, is_new
@@ -127,33 +121,36 @@ class Runs:
         if known:
             return known
         with sagemaker_errors(run=run.name):
-            pipeline.upsert(self._sagemaker, self._storage, self._training)
+            upsert(self._sagemaker, self._storage, self._training)
             arn = self._sagemaker.start_pipeline_execution(
                 PipelineName=self._training.pipeline,
                 PipelineExecutionDisplayName=f"run-{run.name}",
                 PipelineParameters=[{"Name": k, "Value": str(v)} for k, v in sorted(run.parameters.items())],
                 ClientRequestToken=hashlib.sha256(run.name.encode()).hexdigest(),
             )["PipelineExecutionArn"]
-        self._write_once(f"{run.name}/execution.json", json.dumps({"arn": arn}))
+        self._objects.write_once(f"{run.name}/execution.json", json.dumps({"arn": arn}))
         structlog.get_logger().info("run started", run=run.name, snapshot=run.snapshot, reason=run.reason)
         return arn
 
+    def upsert(self) -> str:
+        """Have SageMaker know the pipeline as it is here; whether it is created, updated or unchanged.
+
+        Raises SettingsInvalid, RegistryFailed, SageMakerUnavailable.
+        """
+        self._require_images()
+        with sagemaker_errors(pipeline=self._training.pipeline):
+            return upsert(self._sagemaker, self._storage, self._training)
+
     def list(self) -> list[Run]:
         """Oldest first. Raises BucketMissing, StorageUnavailable."""
-        prefix = self._storage.runs_prefix
-        with s3_errors(BucketMissing, prefix=prefix):
-            pages = self._s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self._storage.bucket, Prefix=prefix, Delimiter="/"
-            )
-            keys = [item["Key"] for item in listed(pages)]
-        names = [key.removeprefix(prefix).removesuffix(".json") for key in keys if key.endswith(".json")]
+        names = [name.removesuffix(".json") for name in self._objects.names() if name.endswith(".json")]
         return sorted(self._readable(names), key=lambda run: run.requested_at)
 
     def get(self, name: str) -> Run:
         """Raises RunMissing, StorageUnavailable."""
         if name not in self._known:
             try:
-                self._known[name] = Run.model_validate_json(self._read(f"{name}.json"))
+                self._known[name] = Run.model_validate_json(self._objects.read(f"{name}.json"))
             except ValidationError as error:
                 raise RunMissing("The run's record can't be read.", run=name) from error
         return self._known[name]
@@ -164,25 +161,25 @@ class Runs:
         if arn is None:
             return None
         with sagemaker_errors(run=run.name):
-            described = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-            pages = self._sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
-                PipelineExecutionArn=arn, SortOrder="Ascending"
+            return execution(self._sagemaker, arn)
+
+    def stop(self, run: Run) -> None:
+        """Have SageMaker stop the execution: running jobs end within two minutes, nothing is registered.
+
+        Raises RunEnded, also if it was not started yet, RegistryFailed, SageMakerUnavailable.
+        """
+        arn, status = self.arn(run), self.status(run)
+        if arn is None or status in ENDED:
+            raise RunEnded("The run is not at work.", run=run.name, status=status)
+        with sagemaker_errors(run=run.name):
+            self._sagemaker.stop_pipeline_execution(
+                PipelineExecutionArn=arn, ClientRequestToken=hashlib.sha256(f"stop {arn}".encode()).hexdigest()
             )
-            steps = [step for page in pages for step in page["PipelineExecutionSteps"]]
-        metadata = [step.get("Metadata", {}) for step in steps]
-        registered = [m["RegisterModel"]["Arn"] for m in metadata if m.get("RegisterModel", {}).get("Arn")]
-        return Execution(
-            arn=arn,
-            status=described["PipelineExecutionStatus"],
-            failure_reason=described.get("FailureReason", ""),
-            steps={step["StepName"]: step["StepStatus"] for step in steps},
-            package_arn=registered[0] if registered else None,
-        )
 
     def evaluation(self, run: Run) -> dict[str, Any] | None:
         """What the evaluation step wrote; None if it did not come to that. Raises StorageUnavailable."""
         try:
-            return dict(json.loads(self._read(f"{run.name}/evaluation/evaluation.json")))
+            return dict(json.loads(self._objects.read(f"{run.name}/evaluation/evaluation.json")))
         except RunMissing:
             return None
 
@@ -198,9 +195,9 @@ class Runs:
         return None
 
     def is_done_with(self, snapshot_name: str) -> bool:
-        """Whether a run has trained on it, still does, or has failed at it twice."""
+        """Whether a run has trained on it, still does, was stopped by someone, or has failed at it twice."""
         runs = [run for run in self.list() if run.snapshot == snapshot_name]
-        return len(runs) >= ATTEMPTS or any(self.status(run) not in FAILED for run in runs)
+        return len(runs) >= ATTEMPTS or any(self.status(run) != "Failed" for run in runs)
 
     def started_today(self, now: datetime) -> int:
         """How many the policy started within the last 24 hours."""
@@ -213,26 +210,32 @@ class Runs:
             except RunMissing as error:  # someone else's object must not stop all learning
                 structlog.get_logger().warning("run record passed over", run=name, error=str(error))
 
-    def _identity(self, snapshot: Snapshot) -> str:
+    def _require_images(self) -> None:
         if not self._training.training_image or not self._training.role_arn:
             raise SettingsInvalid(
                 "Training is not set up.",
                 cure="Set PHENOLOOP_TRAINING__TRAINING_IMAGE, __SERVING_IMAGE and __ROLE_ARN.",
             )
+
+    def _identity(self, snapshot: Snapshot, parameters: Mapping[str, Value]) -> str:
+        self._require_images()
         parts = {
             "snapshot": snapshot.name,
-            "parameters": pipeline.DEFAULTS | self._training.parameters,
+            "parameters": {**defaults(), **parameters},
             "images": [self._training.training_image, self._training.serving_image],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
-    def _given(self, name: str, snapshot: Snapshot, live: Release) -> dict[str, str | int | float]:
+    def _given(self, name: str, snapshot: Snapshot, live: Release) -> dict[str, Value]:
+        """Checkpoints are the identity's, so that another attempt goes on where the one before was."""
+        runs_url = f"s3://{self._storage.bucket}/{self._storage.runs_prefix}"
         return {
             "Run": name,
             "SnapshotUrl": snapshot.url,
+            "CheckpointsUrl": f"{runs_url}{_identity_of(name)}/checkpoints",
             "LiveDetectorUrl": live.detector.model_data_url,
             "LiveSegmenterUrl": live.segmenter.model_data_url,
-            "LiveManifestUrl": f"s3://{self._storage.bucket}/{self._storage.runs_prefix}{_manifest_of(name, live)}",
+            "LiveManifestUrl": f"{runs_url}{_manifest_of(name, live)}",
         }
 
     def status(self, run: Run) -> str:
@@ -253,31 +256,15 @@ class Runs:
         """Of its execution; None before SageMaker was told. Raises StorageUnavailable."""
         if run.name not in self._arns:
             try:
-                self._arns[run.name] = str(json.loads(self._read(f"{run.name}/execution.json"))["arn"])
+                self._arns[run.name] = str(json.loads(self._objects.read(f"{run.name}/execution.json"))["arn"])
             except RunMissing:
                 return None
         return self._arns[run.name]
 
-    def _read(self, name: str) -> bytes:
-        key = self._storage.runs_prefix + name
-        with s3_errors(RunMissing, key=key):
-            return self._s3.get_object(Bucket=self._storage.bucket, Key=key)["Body"].read()
 
-    def _write_once(self, name: str, text: str) -> bool:
-        """Whether it was not there yet."""
-        key = self._storage.runs_prefix + name
-        try:
-            with s3_errors(BucketMissing, key=key):
-                self._s3.put_object(
-                    Bucket=self._storage.bucket,
-                    Key=key,
-                    Body=text.encode(),
-                    ContentType="application/json",
-                    IfNoneMatch="*",
-                )
-        except WriteConflict:
-            return False
-        return True
+def _identity_of(run_name: str) -> str:
+    """What all attempts at a run share."""
+    return run_name.partition("-")[0]
 
 
 def _manifest_of(run_name: str, live: Release) -> str:

@@ -13,6 +13,7 @@ COPY ml_backend ml_backend
 COPY sync sync
 COPY training training
 COPY serving serving
+COPY configs/training.yaml configs/search.yaml configs/
 RUN uv sync --quiet --locked --no-dev --extra backend --no-editable
 
 FROM python:3.11.14-slim-bookworm

@@ -8,8 +8,8 @@ from loc360.manifest import Manifest
 from phenoloop.errors import NotAChain
 from sync.registry import ROLES, register_chain, upload_chain
 from sync.release import Releaser
+from training.archives.unpacking import unpacked
 from training.errors import ArchiveInvalid
-from training.unpacking import unpacked
 
 
 def register_archives(releaser: Releaser, folder: Path) -> str:

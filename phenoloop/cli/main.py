@@ -7,7 +7,21 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from phenoloop.cli import chaos, connect, doctor, prelabel, proof, releases, runs, stack, sync, trace
+from phenoloop.cli import (
+    chaos,
+    connect,
+    doctor,
+    importing,
+    pipeline,
+    prelabel,
+    proof,
+    releases,
+    runs,
+    stack,
+    sync,
+    trace,
+    tune,
+)
 from phenoloop.errors import PhenoloopError
 from phenoloop.logs import configure_logs, traced
 
@@ -30,6 +44,9 @@ app.command("status")(stack.status)
 app.command("prelabel")(prelabel.prelabel)
 app.command("connect")(connect.connect)
 app.command("retrain")(runs.retrain)
+app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(tune.app, name="tune")
+app.add_typer(importing.app, name="import")
 app.add_typer(runs.app, name="runs")
 app.add_typer(releases.app, name="releases")
 app.add_typer(sync.app, name="sync")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from phenoloop.cli.loop import loop_of
+from phenoloop.cli.pipeline import run_named, start_run
 from phenoloop.cli.stack import DEFAULT_DATA_DIR, DataDir
 
 if TYPE_CHECKING:
@@ -21,12 +22,8 @@ app = typer.Typer(no_args_is_help=True, help="Training runs.")
 
 
 def retrain(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Train on the annotations as they are now, whatever the policy says; a run that failed is tried again."""
-    run, is_new = loop_of(data_dir).retrain("asked for by hand", by_itself=False)
-    if is_new:
-        typer.echo(f"Run {run.name} starts on snapshot {run.snapshot}. Watch it with `phenoloop runs show {run.name}`.")
-    else:
-        typer.echo(f"Nothing new: run {run.name} has trained on these annotations with these parameters and this code.")
+    """Train on the annotations as they are now, as `pipeline start` without parameters."""
+    start_run(loop_of(data_dir), {})
 
 
 @app.command("list")
@@ -54,13 +51,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """One run: what it was asked for, how far it is, what the evaluation says."""
-    from phenoloop.errors import RunMissing
-
     loop = loop_of(data_dir)
-    runs = loop.runs.list()
-    if not name and not runs:
-        raise RunMissing("There was no run yet.", cure="Annotate, or start one with `phenoloop retrain`.")
-    run = loop.runs.get(name) if name else runs[-1]
+    run = run_named(loop, name)
     execution, evaluation = loop.runs.execution(run), loop.runs.evaluation(run)
     found = _summary(loop, run) | {
         "parameters": run.parameters,
