@@ -21,3 +21,7 @@ class ArchiveInvalid(JobFailed):
 
 class CallRefused(Loc360Error):
     """A model's code raised on one request; it may do well on the next."""
+
+
+class ObjectMissing(Loc360Error):
+    """An object in S3 is not there or not for us; the text is S3's code."""

@@ -4,6 +4,7 @@ Protocol: AWS, "Build Your Own Processing Container": inputs and outputs below `
 failure in `/opt/ml/output/message` (`ExitMessage`, at most 1 KB), an exit status other than 0.
 """
 
+import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -39,6 +40,15 @@ class ProcessingFolders:
         folder = self.base / "processing" / "output" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @property
+    def host(self) -> str:
+        """The name of this instance among the job's. Raises JobFailed if SageMaker's file is not of its form."""
+        file = self.base / "config" / "resourceconfig.json"
+        try:
+            return str(json.loads(file.read_text())["current_host"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise JobFailed(f"{file} does not name this instance: {error!r}.") from error
 
     @property
     def message(self) -> Path:

@@ -1,113 +1,127 @@
-"""`python3 -m training.preprocess --snapshot s3://BUCKET/snapshots/NAME.json`: photos and truth, ready to learn from.
+"""`python3 -m training.preprocess`: an instance's share of the photos and their truth, ready to learn from.
 
-Outputs (folders of `training.dataset`): `train` and `validation` hold upright JPEGs no larger than `--side-px`, `test`
-the original files, since the whole chain is to run on them; `report/preprocess.json` what there is and what was left
-out.
+Inputs: `plan` (of `training.fetch`; this instance's parts of it) and `labels`. Outputs (folders of
+`training.data.dataset`): `train` and `validation` hold upright JPEGs no larger than `--side-px`, `test` the original
+files, since the whole chain is to run on them; `report/preprocess-HOST.json` what there is and what was left out.
 """
 
 import argparse
 import json
 import os
-from collections import Counter
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from training.dataset import write_photos
-from training.errors import JobFailed
+from loc360.photo import photo_size
+from training.data.dataset import LabelledPhoto, read_labels, scaled, write_photos
+from training.data.objects import downloaded, patient_client
+from training.data.photo_cache import jpeg, scaled_photo
+from training.data.plan import PlannedPhoto, read_plan
+from training.data.preparation import LeftOut, Unusable, labelled
+from training.data.snapshot import SPLITS, Split
+from training.errors import JobFailed, ObjectMissing
 from training.job import ProcessingFolders, run_to_exit
-from training.preparation import LeftOut, Prepared, prepared
-from training.snapshot import SPLITS, AnnotatedPhoto, Snapshot, Split, read_snapshot
 
 SIDE_PX = 1600
-BROKEN_LIMIT = 0.2
-"""Above this share of unusable photos something else is wrong than photos."""
-
 _THREADS = 8
-_ATTEMPTS = 8
-"""With pauses of up to 20 s, so a throttling S3 has a minute or two."""
-_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    photo: LabelledPhoto
+    split: Split
+    lost: int
+    """Objects of which less than a pixel is left at the photo's size."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--snapshot", required=True, help="s3://BUCKET/snapshots/NAME.json")
-    parser.add_argument("--side-px", type=int, default=SIDE_PX, help="long side of the photos to learn from")
+    parser.add_argument("--side-px", type=int, default=SIDE_PX, help="as fetch was told")
     asked = parser.parse_args()
     run_to_exit(
         ProcessingFolders.read(os.environ),
-        lambda folders: preprocess(_s3(), asked.snapshot, folders, side_px=asked.side_px),
+        lambda folders: preprocess(patient_client(_THREADS), folders, side_px=asked.side_px),
     )
 
 
-def preprocess(s3: Any, snapshot_url: str, folders: ProcessingFolders, *, side_px: int = SIDE_PX) -> None:
-    """Read the snapshot, fetch its photos, write the outputs.
+def preprocess(s3: Any, folders: ProcessingFolders, *, side_px: int = SIDE_PX) -> None:
+    """Write the outputs; an instance without a part writes empty ones.
 
-    Raises SnapshotInvalid, and JobFailed if over 20 % of the photos are broken, none is left to learn from or S3
-    does not answer.
+    Raises DatasetInvalid (no labels), and JobFailed if the plan can't be read or S3 does not answer.
     """
     if side_px < 1:
         raise JobFailed(f"--side-px must be above 0: {side_px}.")
-    snapshot = read_snapshot(s3, snapshot_url)
-    outcomes = _prepare(s3, snapshot, folders, side_px)
-    photos = {
-        split: [item for item in outcomes if isinstance(item, Prepared) and item.split == split] for split in SPLITS
-    }
-    left_out = [item for item in outcomes if isinstance(item, LeftOut)]
-    report = _report(snapshot, photos, left_out)
-    (folders.output("report") / "preprocess.json").write_text(json.dumps(report, indent=1))
-    if len(broken := [item for item in left_out if item.broken]) > BROKEN_LIMIT * len(outcomes):
-        named = "; ".join(f"{item.photo}: {item.reason}" for item in broken[:_NAMED])
-        raise JobFailed(f"{len(broken)} of the snapshot's {len(outcomes)} photos can't be used. {named}")
-    if not photos["train"]:
-        raise JobFailed("The snapshot has no photo to learn from: annotate more.")
-    for split, items in photos.items():
-        write_photos(folders.output(split), [item.photo for item in items], snapshot.labels)
-
-
-def _s3() -> Any:
-    patient = Config(max_pool_connections=_THREADS, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
-    return boto3.client("s3", config=patient)
-
-
-def _prepare(s3: Any, snapshot: Snapshot, folders: ProcessingFolders, side_px: int) -> list[Prepared | LeftOut]:
-    """In the snapshot's order."""
-    stems = _stems(snapshot.photos)
-    targets = [folders.output(photo.split) / stem for photo, stem in zip(snapshot.photos, stems, strict=True)]
+    planned, labels, host = read_plan(folders.input("plan")), read_labels(folders.input("labels")), folders.host
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(partial(prepared, s3, side_px=side_px), snapshot.photos, targets))
+        outcomes = list(pool.map(lambda photo: _prepared(s3, photo, folders, side_px), planned))
+    for split in SPLITS:
+        photos = [item.photo for item in outcomes if isinstance(item, Prepared) and item.split == split]
+        write_photos(folders.output(split), photos, labels, index=f"photos-{host}.jsonl")
+    (folders.output("report") / f"preprocess-{host}.json").write_text(json.dumps(_report(outcomes), indent=1))
 
 
-def _stems(photos: Sequence[AnnotatedPhoto]) -> list[str]:
-    """0001, 0002, ... within each split."""
-    seen: Counter[Split] = Counter()
-    stems = []
-    for photo in photos:
-        seen[photo.split] += 1
-        stems.append(f"{seen[photo.split]:04d}")
-    return stems
+def _prepared(s3: Any, photo: PlannedPhoto, folders: ProcessingFolders, side_px: int) -> Prepared | LeftOut:
+    target = folders.output(photo.split) / photo.name
+    try:
+        if photo.split == "test":
+            file, size = target.with_suffix(_ending(photo.url)), (photo.width_px, photo.height_px)
+            _download_original(s3, photo, file)
+        else:
+            file = target.with_suffix(".jpg")
+            _download_scaled(s3, photo, file, side_px)
+            size = photo_size(str(file))
+    except Unusable as error:
+        return LeftOut(photo.url, str(error))
+    truth = LabelledPhoto(
+        file, photo.url, photo.group, photo.width_px, photo.height_px, photo.mm_per_px, labelled(photo.regions)
+    )
+    kept = scaled(scaled(truth, truth.width_px, truth.height_px), *size)  # clipped before it is scaled
+    return Prepared(kept, photo.split, lost=len(truth.objects) - len(kept.objects))
 
 
-def _report(snapshot: Snapshot, photos: dict[Split, list[Prepared]], left_out: Sequence[LeftOut]) -> dict[str, Any]:
-    usable = [item for items in photos.values() for item in items]
+def _download_scaled(s3: Any, photo: PlannedPhoto, file: Path, side_px: int) -> None:
+    """From the cache; what is gone from there since fetch looked, is made anew."""
+    try:
+        downloaded(s3, photo.cached, file)
+    except ObjectMissing:
+        with tempfile.TemporaryDirectory() as folder:
+            original = Path(folder) / "photo"
+            _download_original(s3, photo, original)
+            file.write_bytes(jpeg(scaled_photo(original, side_px)[0]))
+
+
+def _download_original(s3: Any, photo: PlannedPhoto, file: Path) -> None:
+    """Raises Unusable if it is no longer what fetch checked."""
+    try:
+        etag = downloaded(s3, photo.url, file).etag
+    except ObjectMissing as error:
+        raise Unusable(f"The photo can't be fetched: {error}.") from error
+    if etag != photo.etag:
+        file.unlink()
+        raise Unusable("The photo became another one during the run.")
+
+
+def _report(outcomes: Sequence[Prepared | LeftOut]) -> dict[str, Any]:
+    done = [item for item in outcomes if isinstance(item, Prepared)]
+
+    def by_split(count: Callable[[LabelledPhoto], int]) -> dict[str, int]:
+        return {split: sum(count(item.photo) for item in done if item.split == split) for split in SPLITS}
+
     return {
-        "snapshot": snapshot.name,
-        "labels": list(snapshot.labels),
-        "photos": {split: len(items) for split, items in photos.items()},
-        "regions": {split: _count(items, masks_only=False) for split, items in photos.items()},
-        "masks": {split: _count(items, masks_only=True) for split, items in photos.items()},
-        "key_points": sum(item.key_points for item in usable),
-        "outside": sum(item.outside for item in usable),
-        "left_out": [{"photo": item.photo, "reason": item.reason} for item in left_out],
+        "photos": by_split(lambda _: 1),
+        "regions": by_split(lambda photo: len(photo.objects)),
+        "masks": by_split(lambda photo: sum(thing.mask is not None for thing in photo.objects)),
+        "lost": sum(item.lost for item in done),
+        "left_out": [{"photo": item.photo, "reason": item.reason} for item in outcomes if isinstance(item, LeftOut)],
     }
 
 
-def _count(items: Sequence[Prepared], *, masks_only: bool) -> int:
-    return sum(thing.mask is not None or not masks_only for item in items for thing in item.photo.objects)
+def _ending(url: str) -> str:
+    ending = PurePosixPath(url).suffix.lower()
+    return ending if ending[1:].isalnum() and ending.isascii() else ".photo"
 
 
 if __name__ == "__main__":

@@ -1,95 +1,155 @@
-"""One training, as SageMaker runs it: hyperparameters and channels in, a model to serve or the reason of a failure out.
-
-Contract: AWS, "How Amazon SageMaker AI Provides Training Information" and "... Processes Training Output". Channels:
-`train`, `validation` (may be empty), and `live`, the archive of the model that is live, which is not needed as yet.
-"""
+"""One training, as SageMaker runs it: settings and photos in, a model to serve or the reason of a failure out."""
 
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
+from typing import Any
 
 import boto3
 import cv2
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
-from training.archive import write_model
+from training.archives.archive import write_model
+from training.archives.drift import Statistics, seen, statistics
+from training.archives.export import exported, loaded
+from training.archives.parity import checked_parity
 from training.contrast.export import SIDE_LIMITS_PX
-from training.course import Deadline, Learnt, Stop
-from training.dataset import LabelledPhoto, labels_of, read_photos
-from training.detector.stage import trained_detector
+from training.data.dataset import LabelledPhoto, evenly_spaced, labels_of, read_photos
+from training.detector.stage import DetectorLesson
 from training.errors import JobFailed
 from training.hyperparameters import Hyperparameters, read_hyperparameters
 from training.job import failure_reason
-from training.segmenter.stage import LEAST_MASK_PX, trained_segmenter, without_specks
-from training.weights import placed_weights
+from training.learning.accelerator import device_name, launched_fabric, precision_of
+from training.learning.checkpoints import fingerprint
+from training.learning.course import Taught, trained
+from training.learning.lesson import Lesson
+from training.learning.limits import Deadline, Stop
+from training.learning.weights import placed_weights
+from training.looks.pictures import Album
+from training.looks.preview import augmentation_sheet
+from training.places import Places
+from training.segmenter.stage import LEAST_MASK_PX, SegmenterLesson, without_specks
 
 _LEAST_FINISHING_S, _FINISHING_SHARE = 10.0, 1.5
 """Kept of the time for the model's export: that often as long as loading took, which tells how busy the machine is."""
+_MOST_LOOKED_AT, _LOOK_SIDE_PX = 32, 512
+"""Training photos that tell what all look like."""
+
+Photos = Mapping[str, Sequence[LabelledPhoto]]
+"""By channel."""
 
 
-def train(base: Path, *, job: str, started_s: float) -> int:
-    """The exit status. `base` stands for /opt/ml; `started_s` is on time.monotonic's clock."""
+def train(places: Places, *, job: str, started_s: float) -> int:
+    """The exit status. `started_s` is on time.monotonic's clock."""
     stop = Stop.on_sigterm()
     try:
-        settings = read_hyperparameters(json.loads((base / "input/config/hyperparameters.json").read_text()))
-        _train(base, settings, settings.version or job or "trained", started_s, stop)
+        settings = read_hyperparameters(json.loads(places.hyperparameters.read_text()))
+        _train(places, settings, settings.version or job or "trained", started_s, stop)
     except Exception as error:  # noqa: BLE001  # whatever it is, SageMaker reads it from the file
-        return _failed(base, failure_reason(error))
+        return places.fail(failure_reason(error))
     return 0
 
 
-def _train(base: Path, settings: Hyperparameters, version: str, started_s: float, stop: Stop) -> None:
-    photos = {channel: _photos(base / "input/data" / channel) for channel in ("train", "validation")}
+def _train(places: Places, settings: Hyperparameters, version: str, started_s: float, stop: Stop) -> None:
+    photos = {channel: _photos(places, settings.stage, channel) for channel in ("train", "validation")}
     if not any(photo.objects for photo in photos["train"]):
         raise JobFailed("The training photos hold no object: there is nothing to learn. Annotate some and run again.")
-    model = base / "model"
-    model.mkdir(parents=True, exist_ok=True)
-    if settings.stage == "segmenter":
-        photos = {channel: without_specks(of_channel) for channel, of_channel in photos.items()}
-        if not any(thing.mask for photo in photos["train"] for thing in photo.objects):
-            reason = f"No object in the training photos has a mask of at least {LEAST_MASK_PX} pixels."
-            (model / "unchanged.json").write_text(json.dumps({"unchanged": True, "reason": reason}))
-            return
+    places.model.mkdir(parents=True, exist_ok=True)
+    if reason := _why_unchanged(settings, photos["train"]):
+        (places.model / "unchanged.json").write_text(json.dumps({"unchanged": True, "reason": reason}))
+        return
     _seed_everything(settings.seed)
-    learnt = _trained(photos["train"], photos["validation"], _placed(settings, base), started_s, stop)
+    fabric = launched_fabric(settings.precision)
+    lesson = _lesson(photos, _placed(settings, places))
+    mark = fingerprint(settings, lesson, [*photos["train"], *photos["validation"]])
+    kept_s = max(_LEAST_FINISHING_S, _FINISHING_SHARE * (time.monotonic() - started_s))
+    deadline = Deadline(started_s, max(settings.time_limit_s - kept_s, settings.time_limit_s / 2))
+    if taught := trained(lesson, settings, deadline, stop, places, fabric, mark):
+        _write(places, settings, version, photos, lesson, taught, fabric)
+
+
+def _photos(places: Places, stage: str, channel: str) -> tuple[LabelledPhoto, ...]:
+    """None if the channel is not there."""
+    folder = places.channel(channel)
+    photos = read_photos(folder) if folder.exists() else ()
+    return without_specks(photos) if stage == "segmenter" else photos
+
+
+def _why_unchanged(settings: Hyperparameters, photos: Sequence[LabelledPhoto]) -> str | None:
+    """The reason why the live model stays, if it does."""
+    if settings.stages not in ("both", settings.stage):
+        return f"The run trains the {settings.stages} only."
+    if settings.stage == "segmenter" and not any(thing.mask for photo in photos for thing in photo.objects):
+        return f"No object in the training photos has a mask of at least {LEAST_MASK_PX} pixels."
+    return None
+
+
+def _lesson(photos: Photos, settings: Hyperparameters) -> Lesson:
+    if settings.stage == "detector":
+        return DetectorLesson(photos["train"], photos["validation"], settings)
+    return SegmenterLesson(photos["train"], photos["validation"], settings)
+
+
+def _write(
+    places: Places, settings: Hyperparameters, version: str, photos: Photos, lesson: Lesson, taught: Taught,
+    fabric: Fabric,
+) -> None:  # fmt: skip
+    """Raises JobFailed if the export is not what was learnt."""
+    model = exported(taught.learnt.module)
+    shown = photos["validation"] if any(photo.objects for photo in photos["validation"]) else photos["train"]
+    parity = checked_parity(settings.stage, taught.learnt.module, loaded(model), shown)
+    encoder = lesson.network.encoder
     about = {
         "role": settings.stage,
         "labels": list(labels_of(photos["train"])) or ["object"],
         "version": version,
+        "network": lesson.network_name,
+        "encoder": settings.encoder,
+        "side_px": lesson.side_px,
         "side_limit_px": SIDE_LIMITS_PX[settings.stage],
+        "normalisation": {name: getattr(encoder, name).flatten().tolist() for name in ("mean", "std")},
+        "warm_started_from": taught.warm_started_from,
+        "snapshot": settings.snapshot or None,
         "hyperparameters": asdict(settings),
         "photos": {channel: len(of_channel) for channel, of_channel in photos.items()},
-        **learnt.about,
+        "validation": {"quality": taught.quality, **taught.figures},
+        "parity": parity.described(),
+        "environment": _environment(fabric),
+        "drift": _drift(photos["train"]),
+        **taught.learnt.about,
     }
-    write_model(model, torch.jit.script(learnt.module), about)
+    history = "".join(json.dumps(line) + "\n" for line in taught.history)
+    others = {"history.jsonl": history.encode(), "augmentations.jpg": augmentation_sheet(lesson, settings.seed)}
+    write_model(places.model, model, about, others)
 
 
-def _photos(channel: Path) -> tuple[LabelledPhoto, ...]:
-    """None if the channel is not there."""
-    return read_photos(channel) if channel.exists() else ()
+def _environment(fabric: Fabric) -> dict[str, Any]:
+    return {
+        "torch": torch.__version__,
+        "device": device_name(fabric.device),
+        "processes": fabric.world_size,
+        "precision": precision_of(fabric),
+    }
 
 
-def _trained(
-    train: Sequence[LabelledPhoto],
-    validation: Sequence[LabelledPhoto],
-    settings: Hyperparameters,
-    started_s: float,
-    stop: Stop,
-) -> Learnt:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kept_s = max(_LEAST_FINISHING_S, _FINISHING_SHARE * (time.monotonic() - started_s))
-    deadline = Deadline(started_s, max(settings.time_limit_s - kept_s, settings.time_limit_s / 2))
-    make = trained_detector if settings.stage == "detector" else trained_segmenter
-    return make(train, validation, settings, deadline, stop, device)
+def _drift(photos: Sequence[LabelledPhoto]) -> Statistics:
+    looked_at = evenly_spaced(photos, _MOST_LOOKED_AT)
+    album = Album([replace(photo, objects=()) for photo in looked_at], (), _LOOK_SIDE_PX)
+    return statistics(
+        [
+            seen(album.picture(index).image, photo.width_px, photo.height_px, len(photo.objects))
+            for index, photo in enumerate(looked_at)
+        ]
+    )
 
 
-def _placed(settings: Hyperparameters, base: Path) -> Hyperparameters:
+def _placed(settings: Hyperparameters, places: Places) -> Hyperparameters:
     s3 = boto3.client("s3") if settings.encoder_weights.startswith("file:s3://") else None
-    return replace(settings, encoder_weights=placed_weights(settings.encoder_weights, base, s3))
+    return replace(settings, encoder_weights=placed_weights(settings.encoder_weights, places.base, s3))
 
 
 def _seed_everything(seed: int) -> None:
@@ -97,12 +157,3 @@ def _seed_everything(seed: int) -> None:
     np.random.seed(seed)
     torch.manual_seed(seed)
     cv2.setNumThreads(1)
-
-
-def _failed(base: Path, reason: str) -> int:
-    """SageMaker shows the first 1024 characters as the job's FailureReason."""
-    file = base / "output/failure"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(reason)
-    print(reason, flush=True)  # noqa: T201  # a training job's log is its standard output
-    return 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from training.archive import write_archive
+from training.archives.archive import write_archive
 from training.contrast.detector import ContrastDetector
 from training.contrast.labels import LABELS
 from training.contrast.segmenter import ContrastSegmenter

@@ -1,74 +1,55 @@
-"""Which boxes the network is asked about in training, what it should say of them, and how far off it is."""
+"""How far off the network is, of what it should say of a batch of pictures."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from loc360.wire import Box
-from training.detector.network import Opinions, moves_to
-from training.detector.proposals import Proposed
-from training.masks import box_ious
-from training.pictures import Floats, Picture
+from training.detector.assignment import assigned, overlaps
+from training.detector.network import Seen
 
-_LEAST_FIT, _WHOLE_FIT = 0.35, 0.85
-"""IoU up to which a box is no object's, and from which on it is one's without reserve."""
-_TELLING_IOU = 0.4
-"""From which on a box tells the kind and the edges of its object."""
+_FIT, _EDGES, _KIND = 1.0, 2.0, 0.5
 
 
-def asked(rng: np.random.Generator, picture: Picture, proposed: Proposed, *, count: int = 80) -> Proposed:
-    """The proposals, shaken a little; and without any opinion: boxes near objects, heaps of them, some at random."""
-    height, width = picture.owner.shape
-    there = torch.from_numpy(rng.permutation(len(proposed.boxes))[: count // 2])
-    near = _shaken(rng, np.repeat(picture.boxes, 4, axis=0), 0.12)
-    near = near[rng.permutation(len(near))[: count // 3]]
-    pairs = rng.integers(len(picture.boxes), size=(6, 2)) if len(picture.boxes) > 1 else np.zeros((0, 2), np.int64)
-    one, other = picture.boxes[pairs[:, 0]], picture.boxes[pairs[:, 1]]
-    heaps = np.concatenate([np.minimum(one[:, :2], other[:, :2]), np.maximum(one[:, 2:], other[:, 2:])], axis=1)
-    known = np.concatenate([_shaken(rng, proposed.boxes[there].numpy(), 0.02), near, heaps.reshape(-1, 4)])
-    centre = rng.uniform(0, 1, (max(count - len(known), 0), 2)) * (width, height)
-    half = np.exp(rng.uniform(np.log(8), np.log(width / 4), (len(centre), 2)))
-    boxes = np.concatenate([known, np.concatenate([centre - half, centre + half], axis=1)])[:count]
-    boxes = np.clip(boxes, 0, (width, height, width, height))
-    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 4)
-    fit, kinds = torch.zeros(count), torch.zeros(count, proposed.kinds.shape[1])
-    fit[: len(there)], kinds[: len(there)] = proposed.fit[there], proposed.kinds[there]
-    return Proposed(torch.from_numpy(boxes.astype(np.float32)), fit, kinds)
+class Batch(NamedTuple):
+    """B pictures."""
+
+    colours: Tensor
+    """(B, 3, H, W) float32 in 0..1."""
+    boxes: Sequence[Tensor]
+    """(n, 4) float32 each, in pixels."""
+    kinds: Sequence[Tensor]
+    """(n,) int64 each, negative where unknown."""
 
 
-def loss(said: Opinions, boxes: Tensor, pictures: list[Picture], owner: Tensor) -> Tensor:
-    """Of the opinions on `boxes` (n, 4), `owner` (n,) being which picture each lies on."""
-    fit, edges, kind = (torch.cat(values).to(boxes.device) for values in zip(*(
-        _truth(picture, boxes[owner == index].cpu().numpy()) for index, picture in enumerate(pictures)
-    ), strict=True))  # fmt: skip
-    telling = (fit >= _TELLING_IOU).float()
-    named = telling * (kind >= 0)
-    wanted = ((fit - _LEAST_FIT) / (_WHOLE_FIT - _LEAST_FIT)).clamp(0, 1)
-    off = functional.smooth_l1_loss(said.moves, moves_to(boxes, edges), reduction="none", beta=0.5).mean(dim=1)
-    kinds = functional.cross_entropy(said.kinds, kind.clamp(min=0), reduction="none", label_smoothing=0.05)
-    return (
-        3 * functional.binary_cross_entropy_with_logits(said.fit, wanted)
-        + (off * telling).sum() / telling.sum().clamp(min=1)
-        + (kinds * named).sum() / named.sum().clamp(min=1)
-    )
+def losses(seen: Seen, batch: Batch) -> dict[str, Tensor]:
+    """Weighted; what is far from its object weighs more among those that are sure of nothing being there.
+
+    The weight of empty places is that of the varifocal loss (Zhang et al., CVPR 2021).
+    """
+    with torch.no_grad():
+        truth = [
+            assigned(seen, index, *of_one) for index, of_one in enumerate(zip(batch.boxes, batch.kinds, strict=True))
+        ]
+        wanted, owner = torch.stack([of.wanted for of in truth]), torch.stack([of.object for of in truth])
+        boxes, kinds = _of_owners(batch.boxes, owner), _of_owners(batch.kinds, owner)
+    answers, total = owner >= 0, wanted.sum().clamp(min=1)
+    chance = seen.fit.detach().sigmoid()
+    weight = torch.where(answers, torch.ones_like(chance), 0.75 * chance**2)
+    fit = functional.binary_cross_entropy_with_logits(seen.fit, wanted, weight=weight, reduction="sum")
+    share = wanted[answers]
+    apart = 1 - overlaps(seen.boxes[answers], boxes).generalized
+    named = share * (kinds >= 0)
+    kind = functional.cross_entropy(seen.kinds[answers], kinds.clamp(min=0), reduction="none", label_smoothing=0.02)
+    return {
+        "fit": _FIT * fit / total,
+        "edges": _EDGES * (apart * share).sum() / total,
+        "kind": _KIND * (kind * named).sum() / total,
+    }
 
 
-def _truth(picture: Picture, boxes: Floats) -> tuple[Tensor, Tensor, Tensor]:
-    """(n,) IoU with the best fitting object, (n, 4) its edges, (n,) its kind."""
-    if not len(picture.boxes):
-        return torch.zeros(len(boxes)), torch.from_numpy(boxes), torch.full((len(boxes),), -1)
-    ious = box_ious([Box(*box) for box in boxes], [Box(*box) for box in picture.boxes])
-    best = ious.argmax(axis=1)
-    return (
-        torch.from_numpy(ious.max(axis=1)).float(),
-        torch.from_numpy(picture.boxes[best]),
-        torch.from_numpy(picture.labels[best]),
-    )
-
-
-def _shaken(rng: np.random.Generator, boxes: Floats, spread: float) -> Floats:
-    """Each edge moved by about `spread` of the box's sides, some boxes more than others."""
-    sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-    amount = spread * np.exp(rng.normal(0, 0.6, (len(boxes), 1)))
-    return np.asarray(boxes + rng.normal(0, 1, boxes.shape) * amount * sides, np.float32)
+def _of_owners(values: Sequence[Tensor], owner: Tensor) -> Tensor:
+    """(answering places, ...) the value of the object that each answers for, in the order of `owner >= 0`."""
+    return torch.cat([of_picture[index[index >= 0]] for of_picture, index in zip(values, owner, strict=True)])

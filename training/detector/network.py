@@ -1,7 +1,8 @@
-"""The detector's network: what it thinks of proposed boxes, after Fast R-CNN (Girshick, ICCV 2015), on one feature map.
+"""The detector's network: at every place of three feature maps, whether an object is there, its edges and its kind.
 
-Whether a box fits an object is learnt from all objects, the object's kind apart from that: few examples of a kind do
-no harm.
+Anchor-free, after FCOS (Tian et al., ICCV 2019), on a feature pyramid with a second way down (PANet, Liu et al., CVPR
+2018). Whether a box fits an object is learnt from all objects, the object's kind apart from that: few examples of a
+kind do no harm.
 """
 
 from typing import NamedTuple
@@ -10,122 +11,110 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.detector.proposals import Proposed
-from training.encoders import Encoder
+from training.learning.encoders import Encoder
 
-STRIDE = 8
-"""Pixels of the network's image a cell of the feature map."""
+NAME = "dense-1"
+"""Weights of networks of one name fit each other."""
+WIDTH = 96
 
 
-class Opinions(NamedTuple):
-    """Of n boxes."""
+class Seen(NamedTuple):
+    """At A places of each of B pictures. Coordinates are pixels of the network's picture."""
 
     fit: Tensor
-    """(n,) logit of the box being one whole object."""
-    moves: Tensor
-    """(n, 4) where the object's edges are: `moved` applies them."""
+    """(B, A) float32: logit of the box fitting an object."""
     kinds: Tensor
-    """(n, C) logits."""
+    """(B, A, C) float32 logits."""
+    boxes: Tensor
+    """(B, A, 4) float32 edges."""
+    places: Tensor
+    """(A, 2) float32: x, y."""
 
 
-class Features(torch.nn.Module):  # type: ignore[misc]
-    """One map at stride 8 from the encoder's features at strides 8, 16 and 32. Lin et al., CVPR 2017."""
+class Pyramid(torch.nn.Module):  # type: ignore[misc]
+    """Maps of `width` channels at strides 8, 16 and 32, each knowing of the others."""
 
     def __init__(self, channels: list[int], width: int) -> None:
         super().__init__()
-        self.lateral8 = _normed(channels[2], width, 1)
-        self.lateral16 = _normed(channels[3], width, 1)
-        self.lateral32 = _normed(channels[4], width, 1)
-        self.join16, self.join8 = _normed(width, width, 3), _normed(width, width, 3)
+        self.lateral8, self.lateral16, self.lateral32 = (_normed(count, width, 1) for count in channels[2:])
+        self.up16, self.up8 = _normed(width, width, 3), _normed(width, width, 3)
+        self.down16, self.down32 = _normed(width, width, 3, stride=2), _normed(width, width, 3, stride=2)
+        self.joined16, self.joined32 = _normed(width, width, 3), _normed(width, width, 3)
 
-    def forward(self, stride8: Tensor, stride16: Tensor, stride32: Tensor) -> Tensor:
-        """(B, width + channels of strides 16 and 32, h, w): what was joined, and what the encoder knew before."""
-        deep = functional.interpolate(self.lateral32(stride32), scale_factor=2.0)
-        middle = functional.interpolate(self.join16(self.lateral16(stride16) + deep), scale_factor=2.0)
-        joined = self.join8(self.lateral8(stride8) + middle)
-        known = [functional.interpolate(stride16, scale_factor=2.0), functional.interpolate(stride32, scale_factor=4.0)]
-        return torch.cat([joined, known[0], known[1]], dim=1)
+    def forward(self, stride8: Tensor, stride16: Tensor, stride32: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        deep = self.lateral32(stride32)
+        middle = self.up16(self.lateral16(stride16) + functional.interpolate(deep, scale_factor=2.0))
+        fine = self.up8(self.lateral8(stride8) + functional.interpolate(middle, scale_factor=2.0))
+        middle = self.joined16(middle + self.down16(fine))
+        deep = self.joined32(deep + self.down32(middle))
+        return fine, middle, deep
 
 
-class Judge(torch.nn.Module):  # type: ignore[misc]
-    """Opinions on boxes: those that they are proposed with, corrected by what the feature map shows around each."""
+class Head(torch.nn.Module):  # type: ignore[misc]
+    """The same for all three maps."""
 
-    def __init__(self, width: int, known: int, kinds: int, *, inner: int = 128) -> None:
+    def __init__(self, width: int, kinds: int) -> None:
         super().__init__()
-        self.width = width
-        self.known = torch.nn.LayerNorm(known)
-        self.looked = torch.nn.Sequential(
-            _normed(width, width, 3),
-            torch.nn.Conv2d(width, inner, 3, stride=2, padding=1),
-            torch.nn.ReLU(inplace=True),
-            torch.nn.Flatten(),
-            torch.nn.Linear(inner * 16, inner),
-            torch.nn.ReLU(inplace=True),
-        )
-        self.said = torch.nn.Linear(inner + known, 5)
-        self.kinds = torch.nn.Linear(inner + known, max(kinds, 1))
-        self.trust = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
-        for last in (self.said, self.kinds):
+        self.looked = torch.nn.Sequential(_normed(width, width, 3), _normed(width, width, 3))
+        self.measured = torch.nn.Sequential(_normed(width, width, 3), _normed(width, width, 3))
+        self.fit = torch.nn.Conv2d(width, 1, 3, padding=1)
+        self.kinds = torch.nn.Conv2d(width, max(kinds, 1), 3, padding=1)
+        self.edges = torch.nn.Conv2d(width, 4, 3, padding=1)
+        self.reach = torch.nn.Parameter(torch.ones(3))
+        for last, bias in ((self.fit, -4.0), (self.kinds, 0.0), (self.edges, 1.0)):
             torch.nn.init.normal_(last.weight, std=0.01)
-            torch.nn.init.zeros_(last.bias)
+            torch.nn.init.constant_(last.bias, bias)
 
-    def forward(self, features: Tensor, asked: Proposed, owner: Tensor) -> Opinions:
-        """Boxes in pixels of the network's image, `owner` (n,) int64 which of the batch each lies on."""
-        around = _pooled(features, asked.boxes, owner)
-        within = around[:, self.width :, 1:6, 1:6].mean(dim=[2, 3])
-        seen = torch.cat([self.looked(around[:, : self.width]), self.known(within)], dim=1)
-        said = self.said(seen)
-        fit = said[:, 0] + self.trust[0] * asked.fit
-        return Opinions(fit, said[:, 1:], self.kinds(seen) + self.trust[1] * asked.kinds)
+    def forward(self, features: Tensor, level: int, stride: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `Seen`, of one map."""
+        looked, measured = self.looked(features), self.measured(features)
+        away = functional.softplus(self.edges(measured).float() * self.reach[level]) * (1.5 * stride)
+        away = away.flatten(2).transpose(1, 2)
+        y, x = torch.meshgrid(
+            torch.arange(features.shape[2], device=features.device, dtype=torch.float32),
+            torch.arange(features.shape[3], device=features.device, dtype=torch.float32),
+            indexing="ij",
+        )
+        places = (torch.stack([x, y], dim=2).reshape(-1, 2) + 0.5) * stride
+        boxes = torch.cat([places - away[..., :2], places + away[..., 2:]], dim=2)
+        kinds = self.kinds(looked).float().flatten(2).transpose(1, 2)
+        return self.fit(looked).float().flatten(1), kinds, boxes, places
+
+
+class Finder(torch.nn.Module):  # type: ignore[misc]
+    """What is seen in the encoder's features."""
+
+    def __init__(self, channels: list[int], kinds: int, width: int) -> None:
+        super().__init__()
+        self.pyramid = Pyramid(channels, width)
+        self.head = Head(width, kinds)
+
+    def forward(self, stride8: Tensor, stride16: Tensor, stride32: Tensor) -> Seen:
+        maps = self.pyramid(stride8, stride16, stride32)
+        fine, middle, deep = self.head(maps[0], 0, 8), self.head(maps[1], 1, 16), self.head(maps[2], 2, 32)
+        return Seen(
+            torch.cat([fine[0], middle[0], deep[0]], dim=1),
+            torch.cat([fine[1], middle[1], deep[1]], dim=1),
+            torch.cat([fine[2], middle[2], deep[2]], dim=1),
+            torch.cat([fine[3], middle[3], deep[3]]),
+        )
 
 
 class DetectorNetwork(torch.nn.Module):  # type: ignore[misc]
-    def __init__(self, encoder: Encoder, kinds: int, *, width: int = 64) -> None:
+    def __init__(self, encoder: Encoder, kinds: int, *, width: int = WIDTH) -> None:
         super().__init__()
         self.encoder = encoder
-        self.features = Features(encoder.channels, width)
-        self.judge = Judge(width, encoder.channels[3] + encoder.channels[4], kinds)
+        self.finder = Finder(encoder.channels, kinds, width)
 
-    def forward(self, colours: Tensor, asked: Proposed, owner: Tensor) -> Opinions:
-        """Of (B, 3, H, W) colours in 0..1."""
-        opinions: Opinions = self.judge(self.features(*self.encoder(colours)[2:]), asked, owner)
-        return opinions
-
-
-def moved(boxes: Tensor, moves: Tensor) -> Tensor:
-    """(n, 4) boxes with each edge moved by a tenth of the box's width or height a unit."""
-    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    return boxes + moves.clamp(min=-6.0, max=6.0) * 0.1 * sides
+    def forward(self, colours: Tensor) -> Seen:
+        """Of (B, 3, H, W) colours in 0..1; H and W are multiples of 32."""
+        seen: Seen = self.finder(*self.encoder(colours)[2:])
+        return seen
 
 
-def moves_to(boxes: Tensor, edges: Tensor) -> Tensor:
-    """(n, 4) the moves that bring boxes to edges."""
-    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    return (edges - boxes) / (0.1 * sides)
-
-
-def _pooled(features: Tensor, boxes: Tensor, owner: Tensor) -> Tensor:
-    """(n, channels, 7, 7): the features at the nodes of a grid over each box and a little around it.
-
-    The batch is laid out as one tall map, so that one call samples all boxes; grids end within their own picture.
-    """
-    count, width, rows, columns = features.shape[0], features.shape[1], features.shape[2], features.shape[3]
-    tall = features.permute(1, 0, 2, 3).reshape(1, width, count * rows, columns)
-    steps = torch.linspace(-0.5 * 1.25, 0.5 * 1.25, 7, device=boxes.device)
-    middle, sides = (boxes[:, :2] + boxes[:, 2:]) / 2.0, boxes[:, 2:] - boxes[:, :2]
-    x = (middle[:, :1] + sides[:, :1] * steps) / 8.0
-    y = ((middle[:, 1:] + sides[:, 1:] * steps) / 8.0).clamp(min=0.5, max=rows - 0.5) + owner.unsqueeze(1) * rows
-    x, y = 2.0 * x / columns - 1.0, 2.0 * y / (count * rows) - 1.0
-    grid = torch.stack([x.unsqueeze(1).expand(-1, 7, -1), y.unsqueeze(2).expand(-1, -1, 7)], dim=3)
-    sampled = functional.grid_sample(
-        tall, grid.reshape(1, -1, 7, 2), mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return sampled.reshape(width, -1, 7, 7).permute(1, 0, 2, 3)
-
-
-def _normed(channels: int, width: int, kernel: int) -> torch.nn.Sequential:
+def _normed(channels: int, width: int, kernel: int, *, stride: int = 1) -> torch.nn.Sequential:
     return torch.nn.Sequential(
-        torch.nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False),
+        torch.nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False),
         torch.nn.GroupNorm(8, width),
-        torch.nn.ReLU(inplace=True),
+        torch.nn.SiLU(inplace=True),
     )

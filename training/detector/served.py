@@ -5,32 +5,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.contrast.detector import best_of_each_place
-from training.detector.network import Features, Judge, moved
-from training.detector.proposals import Proposals, Proposed
+from training.detector.assignment import overlaps
+from training.detector.network import Finder
 
 
 class ServedDetector(torch.nn.Module):  # type: ignore[misc]
-    """Proposed boxes are judged and moved, judged again where they are then, and the best of each place is kept.
-
-    All is asked of the photo and of its mirror image.
-    """
+    """Asked of the photo and of its mirror image; the best of each place is kept, and all others there vote on it."""
 
     def __init__(
         self,
         encoder: torch.nn.Module,
-        features: Features,
-        judge: Judge,
-        proposals: Proposals,
+        finder: Finder,
         side_px: int,
         *,
-        least_score: float = 0.2,
+        least_score: float = 0.05,
         most: int = 300,
     ) -> None:
         super().__init__()
-        self.proposals = proposals
         self.encoder = encoder
-        self.features = features
-        self.judge = judge
+        self.finder = finder
         self.side_px = side_px
         self.least_score = least_score
         self.most = most
@@ -40,40 +33,33 @@ class ServedDetector(torch.nn.Module):  # type: ignore[misc]
 
         Best first.
         """
-        return self.judged(image, self.proposals(image))
-
-    def judged(self, image: Tensor, proposed: Proposed) -> tuple[Tensor, Tensor, Tensor]:
-        """As `forward`, of what is proposed already."""
         colours = scaled(image, self.side_px)
         height, width = colours.shape[2], colours.shape[3]
         padded = functional.pad(colours, [0, -width % 32, 0, -height % 32], value=0.5)
         features = self.encoder(torch.cat([padded, padded.flip(3)]))
-        maps = self.features(features[2], features[3], features[4])
-        scale = torch.tensor([image.shape[2] / width, image.shape[1] / height], device=image.device).repeat(2)
-        boxes = self._opinions(maps, Proposed(proposed.boxes / scale, proposed.fit, proposed.kinds))[0]
-        boxes, scores, labels = self._opinions(maps, Proposed(boxes, proposed.fit, proposed.kinds))
-        boxes, scores, labels, scale = boxes.cpu(), scores.cpu(), labels.cpu(), scale.cpu()
+        found = self.finder(features[2], features[3], features[4])
+        chances, kinds = found.kinds.softmax(dim=2).max(dim=2)
+        scores = (found.fit.sigmoid() * chances.sqrt()).flatten().cpu()
+        mirrored = padded.shape[3] - found.boxes[1]
+        turned_back = torch.stack([mirrored[:, 2], found.boxes[1, :, 1], mirrored[:, 0], found.boxes[1, :, 3]], dim=1)
         order = scores.argsort(descending=True, stable=True)
-        order = order[scores[order] >= self.least_score]
+        order = order[scores[order] >= self.least_score][: 8 * self.most]
         limit = torch.tensor([width, height, width, height], dtype=torch.float32)
-        boxes = torch.minimum(boxes[order].clamp(min=0.0), limit)
-        kept = best_of_each_place(boxes, 0.5, 0.85)[: self.most]
-        return boxes[kept] * scale, labels[order[kept]], scores[order[kept]]
+        boxes = torch.cat([found.boxes[0], turned_back]).cpu()[order]
+        boxes = torch.minimum(boxes.clamp(min=0.0), limit)
+        kept = best_of_each_place(boxes, 0.55, 1.1)[: self.most]
+        scale = torch.tensor([image.shape[2] / width, image.shape[1] / height]).repeat(2)
+        return voted(boxes, kept, scores[order]) * scale, kinds.flatten().cpu()[order[kept]], scores[order[kept]]
 
-    def _opinions(self, maps: Tensor, asked: Proposed) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 4) boxes moved, (n,) scores of where they were, (n,) likeliest kinds; photo and mirror image agreed."""
-        boxes, width_px = asked.boxes, maps.shape[3] * 8.0
-        mirrored = torch.stack([width_px - boxes[:, 2], boxes[:, 1], width_px - boxes[:, 0], boxes[:, 3]], dim=1)
-        owner = torch.arange(2, device=boxes.device).repeat_interleave(boxes.shape[0])
-        both = Proposed(torch.cat([boxes, mirrored]), asked.fit.repeat(2), asked.kinds.repeat(2, 1))
-        said = self.judge(maps, both, owner)
-        count = boxes.shape[0]
-        back = said.moves[count:]
-        moves = (said.moves[:count] + torch.stack([-back[:, 2], back[:, 1], -back[:, 0], back[:, 3]], dim=1)) / 2.0
-        scores = (said.fit[:count].sigmoid() + said.fit[count:].sigmoid()) / 2.0
-        chances = (said.kinds[:count].softmax(dim=1) + said.kinds[count:].softmax(dim=1)) / 2.0
-        chance, labels = chances.max(dim=1)
-        return moved(boxes, moves), scores * chance.sqrt(), labels
+
+def voted(boxes: Tensor, kept: Tensor, scores: Tensor) -> Tensor:
+    """(k, 4) the kept boxes, each moved to the mean of all that nearly cover it, the surer and nearer ones first.
+
+    Box voting: Gidaris & Komodakis, ICCV 2015.
+    """
+    iou = overlaps(boxes[kept].unsqueeze(1), boxes.unsqueeze(0)).iou
+    votes = iou * (iou > 0.7) * scores.unsqueeze(0)
+    return (votes @ boxes) / votes.sum(dim=1, keepdim=True).clamp(min=1e-9)
 
 
 def scaled(image: Tensor, side_px: int) -> Tensor:

@@ -1,88 +1,110 @@
-"""Training the detector, from the channels' photos to what an endpoint serves."""
+"""The detector's lesson: from the channels' photos to what an endpoint serves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from training.course import MOST_MEASURED, Deadline, Learnt, Stop, trained
-from training.dataset import LabelledPhoto, evenly_spaced, labels_of
-from training.detector.losses import asked, loss
-from training.detector.measured import fitting_threshold, precision
-from training.detector.network import DetectorNetwork
-from training.detector.proposals import Proposals, Proposed
-from training.detector.samples import ProposedAlbum, sample
+from loc360.wire import Image
+from training.data.dataset import LabelledPhoto, evenly_spaced, labels_of
+from training.detector.losses import Batch, losses
+from training.detector.measured import Judged, confusion, fitting_threshold, judged, precision, rates
+from training.detector.network import NAME, DetectorNetwork
+from training.detector.samples import DetectorAlbum, sample
 from training.detector.served import ServedDetector
-from training.encoders import Encoder
 from training.hyperparameters import Hyperparameters
+from training.learning.encoders import Encoder
+from training.learning.lesson import Learnt, Measured
+from training.learning.progress_pictures import confusion_picture
+from training.looks.augmentations import augmentation
+from training.looks.pictures import Album, Picture
 
-SIDE_PX = 384
-
-
-def trained_detector(
-    train: Sequence[LabelledPhoto],
-    validation: Sequence[LabelledPhoto],
-    settings: Hyperparameters,
-    deadline: Deadline,
-    stop: Stop,
-    device: torch.device,
-) -> Learnt:
-    """The detector as it is served, to be scripted; label indices are those of `labels_of`. Raises JobFailed.
-
-    With the `score_threshold` that fits the validation photos.
-    """
-    labels = labels_of(train)
-    side_px = settings.side_px or SIDE_PX
-    proposals = Proposals(labels)
-    network = DetectorNetwork(Encoder(settings.encoder, settings.encoder_weights), len(labels)).to(
-        device, memory_format=torch.channels_last
-    )
-    batches = Batches(ProposedAlbum(train, labels, side_px), settings, side_px, device)
-    shown = ProposedAlbum(evenly_spaced(validation, MOST_MEASURED), labels, 2 * side_px)
-
-    def served(candidate: torch.nn.Module) -> torch.nn.Module:
-        return ServedDetector(candidate.encoder, candidate.features, candidate.judge, proposals, side_px)
-
-    def quality(candidate: torch.nn.Module) -> float | None:
-        return precision(served(candidate), shown, len(labels), device)
-
-    best = trained(
-        network, network.encoder, batches.loss, quality, steps=batches.steps, settings=settings,
-        deadline=deadline, stop=stop,
-    )  # fmt: skip
-    with torch.inference_mode():
-        threshold = fitting_threshold(served(best.eval()), shown, device)
-    best = best.cpu().eval()
-    module = ServedDetector(best.encoder.traced(), best.features, best.judge, proposals, side_px).eval()
-    return Learnt(module, {"score_threshold": threshold})
+SIDE_PX, QUICK_SIDE_PX = 640, 384
+_QUICK_S_PER_PHOTO = 6.0
+"""With less time for each training photo, more views of them serve better than finer ones."""
+_MOST_MEASURED, _MOST_SHOWN = 24, 4
 
 
-class Batches:
-    """The training photos in ever new views, in shuffled order, wide and tall ones in turns."""
+class DetectorLesson:
+    network_name = NAME
+    per_label = ("finder.head.kinds.weight", "finder.head.kinds.bias")
 
-    def __init__(self, album: ProposedAlbum, settings: Hyperparameters, side_px: int, device: torch.device) -> None:
-        self._album, self._device = album, device
-        self._rng = np.random.default_rng(settings.seed)
-        self._size = settings.batch_size
-        self._sides_px = side_px, side_px * 3 // 4 // 32 * 32
-        self._order: list[int] = []
-        self.steps = max(1, settings.epochs * len(album) // settings.batch_size)
+    def __init__(
+        self, train: Sequence[LabelledPhoto], validation: Sequence[LabelledPhoto], settings: Hyperparameters
+    ) -> None:
+        self.labels = labels_of(train)
+        self.side_px = settings.side_px or _fitting_side_px(settings.time_limit_s / len(train))
+        self.network = DetectorNetwork(Encoder(settings.encoder, settings.encoder_weights), len(self.labels))
+        self._album = DetectorAlbum(train, self.labels, 2 * self.side_px)
+        self._validation = Album(evenly_spaced(validation, _MOST_MEASURED), self.labels, 2 * self.side_px)
+        self._recoloured = augmentation(settings.augmentation)
+        self._size_px = _size_px(train, self.side_px)
 
-    def loss(self, network: torch.nn.Module) -> Tensor:
-        """Of the network on the next batch."""
-        sides_px = self._sides_px if self._rng.random() < 0.7 else self._sides_px[::-1]
-        shown = [sample(self._rng, self._album, index, *sides_px) for index in self._next()]
-        boxes = [asked(self._rng, *item) for item in shown]
-        owner = torch.arange(len(shown)).repeat_interleave(torch.tensor([len(some.boxes) for some in boxes]))
-        together = Proposed(*(torch.cat(parts).to(self._device) for parts in zip(*boxes, strict=True)))
-        colours = torch.from_numpy(np.stack([item.picture.image for item in shown]).transpose(0, 3, 1, 2))
-        batch = (colours.to(self._device) / 255).contiguous(memory_format=torch.channels_last)
-        owner = owner.to(self._device)
-        return loss(network(batch, together, owner), together.boxes, [item.picture for item in shown], owner)
+    def __len__(self) -> int:
+        return len(self._album)
 
-    def _next(self) -> list[int]:
-        while len(self._order) < self._size:
-            self._order += self._rng.permutation(len(self._album)).tolist()
-        batch, self._order = self._order[: self._size], self._order[self._size :]
-        return batch
+    def sample(self, rng: np.random.Generator, index: int) -> Picture:
+        return sample(rng, self._album, index, *self._size_px, self._recoloured)
+
+    def batch(self, samples: Sequence[Picture]) -> Batch:
+        colours = torch.from_numpy(np.stack([picture.image for picture in samples]).transpose(0, 3, 1, 2))
+        return Batch(
+            (colours / 255).contiguous(memory_format=torch.channels_last),
+            [torch.from_numpy(picture.boxes) for picture in samples],
+            [torch.from_numpy(picture.labels) for picture in samples],
+        )
+
+    def losses(self, network: torch.nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        return losses(network(batch.colours), batch)
+
+    def measured(self, network: torch.nn.Module, *, pictures: bool) -> Measured:
+        photos, kinds = self._judged(network), len(self.labels)
+        quality = precision(photos, kinds)
+        if quality is None:
+            return Measured(None, {}, {})
+        counts = confusion(photos, kinds, threshold := fitting_threshold(photos))
+        shown: dict[str, Image] = {}
+        if pictures:
+            shown = {"confusion": confusion_picture(counts, self.labels)} | {
+                f"validation-{index}": self._drawn(self._validation.picture(index), photos[index], threshold)
+                for index in range(min(_MOST_SHOWN, len(photos)))
+            }
+        return Measured(quality, {"ap50": quality, **rates(counts)}, shown)
+
+    def finished(self, network: torch.nn.Module) -> Learnt:
+        """With the `score_threshold` that fits the validation photos."""
+        with torch.inference_mode():
+            threshold = fitting_threshold(self._judged(network))
+        served = ServedDetector(network.cpu().encoder, network.finder, self.side_px)
+        return Learnt(served.eval(), {"score_threshold": threshold})
+
+    def shown(self, picture: Picture) -> Image:
+        """A training sample with its boxes."""
+        image = picture.image.copy()
+        for box in picture.boxes.round().astype(int).tolist():
+            cv2.rectangle(image, box[:2], box[2:], (255, 220, 0), 2)
+        return image
+
+    def _judged(self, network: torch.nn.Module) -> list[Judged]:
+        served = ServedDetector(network.encoder, network.finder, self.side_px)
+        return list(judged(served, self._validation, next(network.parameters()).device))
+
+    def _drawn(self, picture: Picture, seen: Judged, threshold: float) -> Image:
+        """True boxes in yellow, what is found in blue."""
+        image = self.shown(picture)
+        for box in seen.boxes[seen.scores >= threshold].round().astype(int).tolist():
+            cv2.rectangle(image, box[:2], box[2:], (30, 110, 255), 2)
+        return image
+
+
+def _fitting_side_px(s_per_photo: float) -> int:
+    return SIDE_PX if s_per_photo >= _QUICK_S_PER_PHOTO or torch.cuda.is_available() else QUICK_SIDE_PX
+
+
+def _size_px(photos: Sequence[LabelledPhoto], side_px: int) -> tuple[int, int]:
+    """Width and height of the samples, in the proportions that most photos have, multiples of 32."""
+    ratio = float(np.exp(np.median([np.log(photo.width_px / photo.height_px) for photo in photos])))
+    width, height = (side_px, side_px / ratio) if ratio >= 1 else (side_px * ratio, side_px)
+    return tuple(max(32, round(max(edge, side_px / 2) / 32) * 32) for edge in (width, height))  # type: ignore[return-value]

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.encoders import Encoder
+from training.learning.encoders import Encoder
 
+NAME = "guess-unet-1"
+"""Weights of networks of one name fit each other."""
 TOLD = 5
 """Channels of what is told: see `told`."""
 _WIDTHS = (96, 64, 48, 32)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from loc360.wire import Image
-from training.augment import cut_out, middle_of, pasted, placed, recoloured
-from training.pictures import GREY, Album, Floats, Picture, seen_through
+from training.looks.augment import cut_out, middle_of, pasted, placed
+from training.looks.augmentations import Augmentation
+from training.looks.pictures import GREY, Album, Floats, Picture, seen_through
 
 MARGIN = 0.25
 """Around the box, as a share of its longer side, as the manifest has it."""
@@ -30,8 +31,10 @@ class Crop(NamedTuple):
     """(2,)"""
 
 
-def crop(rng: np.random.Generator, album: Album, photo: int, index: int, side_px: int) -> Crop | None:
-    """The object `index` of a photo in another view; None if too little of it is left to be seen."""
+def crop(
+    rng: np.random.Generator, album: Album, photo: int, index: int, side_px: int, recoloured: Augmentation
+) -> Crop | None:
+    """The object `index` of a photo in another view and light; None if too little of it is left to be seen."""
     source = album.picture(photo)
     own = replace(source, labels=np.where(np.arange(len(source.labels)) == index, _MINE, source.labels))
     sides = source.boxes[index, 2:] - source.boxes[index, :2]
@@ -46,7 +49,8 @@ def crop(rng: np.random.Generator, album: Album, photo: int, index: int, side_px
         picture = seen_through(own, placed(rng, centre, middle, float(scale), any_angle=True), side_px, side_px)
     for _ in range(int(rng.choice(4, p=[0.4, 0.3, 0.2, 0.1]))):
         picture = _beside(rng, album, picture, middle)
-    return _asked(rng, picture, by_point, window * scale)
+    asked = _asked(rng, picture, by_point, window * scale)
+    return asked and asked._replace(image=_seen(recoloured(rng, asked.image), asked.shown))
 
 
 def _on_another(
@@ -105,11 +109,16 @@ def _asked(rng: np.random.Generator, picture: Picture, by_point: bool, window_px
     side_px = len(mask)
     x0, y0 = (min(max(int(edge - context), 0), side_px // 2) for edge in box[:2])
     x1, y1 = (max(min(int(edge + context) + 1, side_px), side_px // 2) for edge in box[2:])
-    outside = np.ones(mask.shape, np.bool_)
-    outside[y0:y1, x0:x1] = False
-    image = recoloured(rng, picture.image)
-    image[outside], mask[outside] = GREY, 0
-    return Crop(image, mask, box.astype(np.float32), (x0, y0, x1, y1), point)
+    mask = np.pad(mask[y0:y1, x0:x1], ((y0, side_px - y1), (x0, side_px - x1)))
+    return Crop(picture.image, mask, box.astype(np.float32), (x0, y0, x1, y1), point)
+
+
+def _seen(image: Image, shown: tuple[int, int, int, int]) -> Image:
+    """With nothing but grey around what is shown."""
+    x0, y0, x1, y1 = shown
+    seen = np.full_like(image, GREY)
+    seen[y0:y1, x0:x1] = image[y0:y1, x0:x1]
+    return seen
 
 
 def _aside(rng: np.random.Generator, spread_px: float) -> Floats:

@@ -1,0 +1,1 @@
+"""What an endpoint serves: made, checked, opened again."""

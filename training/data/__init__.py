@@ -1,0 +1,1 @@
+"""From a snapshot to prepared folders of photos and their truth."""

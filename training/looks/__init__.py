@@ -1,0 +1,1 @@
+"""The same photos, in ever new views and light."""
