@@ -10,7 +10,7 @@ RUN := $(UV) run --no-sync
 # Wheels that the user's pip finds, uv finds too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test check audit chaos fuzz format clean
+.PHONY: demo test check audit chaos fuzz quality format clean
 demo: .venv/.synced
 	@$(RUN) phenoloop up $(if $(DATA),--data-dir "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)") $(foreach port,$(PORTS),--port $(port))
 
@@ -37,6 +37,11 @@ chaos: .venv/.synced
 	@$(RUN) phenoloop chaos kill --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED))
 	@$(RUN) phenoloop chaos faults $(if $(SEED),--seed $(SEED))
 	@$(MAKE) fuzz
+
+# The detector beside its peers on a COCO data set: hours. DATA=FOLDER MINUTES=12 FOLDS=3 MODELS="ours yolo baseline".
+quality: .venv/.synced
+	@$(RUN) python -m benchmarks.detector --data "$(DATA)" --json artifacts/quality.json \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FOLDS),--folds $(FOLDS)) $(if $(MODELS),--models $(MODELS))
 
 format: .venv/.synced
 	@$(RUN) ruff check --fix .

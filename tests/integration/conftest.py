@@ -17,6 +17,13 @@ def container_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def training_python() -> Path:
+    """The interpreter of training's jobs: `PHENOLOOP_TRAINING_PYTHON`, else the one a stack would install."""
+    given = os.environ.get("PHENOLOOP_TRAINING_PYTHON")
+    return Path(given) if given else environment_python("training")
+
+
+@pytest.fixture(scope="session")
 def release0(container_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with release 0's archives, ROLE/model.tar.gz."""
     folder = tmp_path_factory.mktemp("release0")

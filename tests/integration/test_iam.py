@@ -126,6 +126,8 @@ def test_label_studio_reads_photos_and_writes_and_deletes_annotations(under: Cal
 def test_the_jobs_write_only_what_runs_make(under: Callable[[str], Clients]) -> None:
     s3 = under("sagemaker")("s3")
     s3.get_object(Bucket=BUCKET, Key="images/1.jpg")
-    s3.put_object(Bucket=BUCKET, Key="runs/a/model.tar.gz", Body=b"")
+    for key in ("runs/a/model.tar.gz", "cache/photos/a.jpg"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"")
+        s3.get_object(Bucket=BUCKET, Key=key)
     assert refused(lambda: s3.put_object(Bucket=BUCKET, Key="releases/live.json", Body=b"{}"))
     assert refused(lambda: s3.get_object(Bucket=BUCKET, Key="annotations/1"))

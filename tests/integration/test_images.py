@@ -43,7 +43,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if item.word == "COPY":
             *sources, target = item.words
             for source in sources:
-                _copy(REPOSITORY / source, built / target / (source if target.endswith("/") else ""))
+                _copy(REPOSITORY / source, built / target / (Path(source).name if target.endswith("/") else ""))
         if item.word == "RUN" and "uv sync" in item.text:
             done = subprocess.run(
                 item.text, shell=True, cwd=built, env=_outside() | variables, capture_output=True, text=True

@@ -13,9 +13,9 @@ from phenoloop.local_aws.sagemaker.jobs.runner import MAX_RUNS, JobRunner
 from phenoloop.local_aws.sagemaker.jobs.training import Training
 from phenoloop.local_aws.sagemaker.s3_files import S3Files
 from phenoloop.local_aws.sagemaker.store import Kind, Store
-from tests.contract.sagemaker_jobs import model, train, trained, training
+from tests.contract.sagemaker_jobs import keys, model, read, spot, train, trained, training
 from tests.contract.sagemaker_pipelines import definition, get, job_of, processing_step, start, status, steps
-from tests.contract.sagemaker_server import SageMakerServer, client, is_running, unique, wait_until
+from tests.contract.sagemaker_server import BUCKET, SageMakerServer, client, is_running, unique, wait_until
 from tests.contract.sagemaker_steps import make_group, register
 
 pytest_plugins = ("tests.contract.sagemaker_fixtures",)
@@ -69,6 +69,19 @@ def test_a_job_whose_server_was_killed_is_run_again(own_sagemaker_server: SageMa
     assert "seen.json" in model(server, name)
 
 
+def test_a_training_whose_server_was_killed_goes_on_from_its_checkpoints(
+    own_sagemaker_server: SageMakerServer, tmp_path: Path
+) -> None:
+    server, place, go = own_sagemaker_server, f"s3://{BUCKET}/{unique('checkpoints')}", tmp_path / "go"
+    name = train(server, training(CHECKPOINT="line", GO=str(go), SLEEP_S="60") | spot(place), wait=False)
+    wait_until(lambda: keys(server, place) == ["lines.txt"])
+    server.stop(signal.SIGKILL)
+    go.touch()
+    server.start()
+    wait_until(lambda: trained(server, name)["TrainingJobStatus"] == "Completed")
+    assert read(server, f"{place}/lines.txt").decode() == "line\nline\n"
+
+
 def test_a_job_put_off_by_an_orderly_stop_is_run_again(own_sagemaker_server: SageMakerServer, tmp_path: Path) -> None:
     server, notes, go = own_sagemaker_server, tmp_path / "notes", tmp_path / "go"
     name = train(server, training(NOTES=str(notes), GO=str(go), SLEEP_S="60"), wait=False)
@@ -93,7 +106,7 @@ def test_a_job_that_takes_its_server_with_it_fails_in_the_end(tmp_path: Path) ->
     killed = Job.created({}).model_copy(update={"runs": MAX_RUNS})
     store.add(Kind.TRAINING_JOB, "heavy", "arn", killed.model_dump(mode="json"))
     launcher = Launcher(Images({}), {}, tmp_path)
-    JobRunner(launcher, store, (Training(files),), tmp_path, stop_timeout_s=1, shutdown_timeout_s=1).resume()
+    JobRunner(launcher, store, files, (Training(files),), tmp_path, stop_timeout_s=1, shutdown_timeout_s=1).resume()
     (resource,) = store.all(Kind.TRAINING_JOB)
     assert Job.of(resource).status == JobStatus.FAILED
     assert "killed 3 times" in Job.of(resource).failure_reason

@@ -3,8 +3,8 @@
 import numpy as np
 
 from loc360.wire import Box
+from training.evaluation.scores import Comparison, Found, Truth, compared
 from training.masks import PlacedMask
-from training.scores import Comparison, Found, Truth, compared
 
 Photo = tuple[list[Truth], list[Found]]
 

@@ -18,7 +18,7 @@ from phenoloop.demo.proof.scoring import ReleaseScore, comparison, gain_over, gr
 from phenoloop.demo.proof.steps import StepFailed
 from phenoloop.labelling.annotated import decode_regions
 from tests.unit.proof_things import known, photo, predicted
-from training.scores import chain_scores, intervals
+from training.evaluation.scores import chain_scores, intervals
 
 
 def scored(release: str, *shown: KnownObject) -> ReleaseScore:

@@ -16,16 +16,19 @@ from tests.unit.training_archives import (
     put_unchanged,
     write_archive,
 )
+from training.archives.unpacking import unpacked
 from training.errors import ArchiveInvalid, JobFailed
-from training.evaluate import candidate_manifest, evaluate
+from training.evaluate import evaluate
+from training.evaluation.chain_files import candidate_manifest
 from training.job import ProcessingFolders, failure_reason, run_to_exit
-from training.unpacking import unpacked
 
 PHOTOS = (
     [Painted("carrot", Box(20, 30, 140, 90)), Painted("tomato", Box(200, 100, 290, 190), ellipse=True)],
     [Painted("cucumber", Box(50, 60, 260, 120))],
     [Painted("tomato", Box(10, 10, 90, 90), ellipse=True), Painted("carrot", Box(120, 200, 300, 250))],
 )
+
+VALUES = URLS | {"REPORT_PHOTOS": "0"}
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def folders(tmp_path: Path) -> ProcessingFolders:
 
 
 def evaluated(folders: ProcessingFolders) -> dict[str, Any]:
-    evaluate(folders, URLS)
+    evaluate(folders, VALUES)
     return dict(json.loads((folders.output("evaluation") / "evaluation.json").read_text()))
 
 
@@ -98,12 +101,12 @@ def test_demands_come_from_the_environment(folders: ProcessingFolders) -> None:
     put_model(folders, "detector", "detect")
     put_unchanged(folders, "segmenter")
     assert evaluated(folders)["verdict"] == "doubtful"
-    evaluate(folders, URLS | {"MINIMUM_TEST_PHOTOS": "3", "MINIMUM_GAIN": "0.1"})
+    evaluate(folders, VALUES | {"MINIMUM_TEST_PHOTOS": "3", "MINIMUM_GAIN": "0.1"})
     report = json.loads((folders.output("evaluation") / "evaluation.json").read_text())
     assert report["verdict"] == "not better"
     assert "by more than 0.1" in report["reasons"][0]
     with pytest.raises(JobFailed, match="MINIMUM_GAIN is no number"):
-        evaluate(folders, URLS | {"MINIMUM_GAIN": "much"})
+        evaluate(folders, VALUES | {"MINIMUM_GAIN": "much"})
 
 
 def test_a_live_chain_that_can_not_be_loaded_gives_way(folders: ProcessingFolders) -> None:
@@ -118,14 +121,14 @@ def test_a_model_that_ends_fails_the_job(folders: ProcessingFolders) -> None:
     put_model(folders, "detector", "lambda body: __import__('os')._exit(7)")
     put_unchanged(folders, "segmenter")
     with pytest.raises(JobFailed, match="The candidate detector's process ended with status 7"):
-        evaluate(folders, URLS)
+        evaluate(folders, VALUES)
 
 
 def test_a_model_that_can_not_be_loaded_fails_the_job(folders: ProcessingFolders) -> None:
     put_model(folders, "detector", "no_such_name")
     put_unchanged(folders, "segmenter")
     with pytest.raises(JobFailed, match="The candidate detector's process ended with status 1"):
-        evaluate(folders, URLS)
+        evaluate(folders, VALUES)
 
 
 def test_without_test_photos_nothing_can_be_told(tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ def test_the_candidates_manifest_is_written_without_a_release(tmp_path: Path) ->
     put_live_chain(folders)
     put_model(folders, "detector", "detect", side_limit_px=512, labels=["carrot", "leek"], score_threshold=0.3)
     put_model(folders, "segmenter", "segment", side_limit_px=256)
-    evaluate(folders, URLS)
+    evaluate(folders, VALUES)
     written = json.loads((folders.output("evaluation") / "manifest.json").read_text())
     changes = {"detector_side_px": 512, "crop_side_px": 256, "labels": ["carrot", "leek"], "score_threshold": 0.3}
     assert written == manifest("").to_dict() | changes
@@ -166,6 +169,35 @@ def test_a_model_json_of_another_form_is_refused(about: dict[str, Any]) -> None:
         candidate_manifest(manifest(), {"detector": about})
 
 
+def test_what_only_explains_the_verdict_may_fail_and_is_named(folders: ProcessingFolders) -> None:
+    put_model(folders, "detector", "detect")
+    put_unchanged(folders, "segmenter")
+    folders.input("fetch-report").mkdir()
+    (folders.input("fetch-report") / "fetch.json").write_text("no json")
+    report = evaluated(folders)
+    assert report["quality"]["candidate"] == 1
+    assert report["missing"]["data"].startswith("A report of the photos' preparation can't be read")
+    assert report["seconds"]["chains"] > 0
+
+
+def test_the_chains_are_tried_on_spoilt_photos(folders: ProcessingFolders) -> None:
+    put_model(folders, "detector", "detect")
+    put_unchanged(folders, "segmenter")
+    evaluate(folders, URLS | {"REPORT_PHOTOS": "1"})
+    report = json.loads((folders.output("evaluation") / "evaluation.json").read_text())
+    assert (report["robustness"]["photos"], report["robustness"]["wanted"]) == (1, 1)
+    assert report["robustness"]["candidate"]["JPEG"][0]["unspoilt"]["mean_iou"] > 0.95
+
+
+def test_a_live_chain_that_can_not_be_loaded_is_not_spoilt(folders: ProcessingFolders) -> None:
+    put_model(folders, "live-detector", "no_such_name")
+    put_model(folders, "detector", "detect")
+    put_unchanged(folders, "segmenter")
+    evaluate(folders, URLS | {"REPORT_PHOTOS": "1"})
+    report = json.loads((folders.output("evaluation") / "evaluation.json").read_text())
+    assert "live" not in report["robustness"]
+
+
 def test_missing_urls_are_named(folders: ProcessingFolders) -> None:
     with pytest.raises(JobFailed, match="The environment lacks LIVE_DETECTOR_URL, LIVE_SEGMENTER_URL"):
         evaluate(folders, {})
@@ -173,7 +205,7 @@ def test_missing_urls_are_named(folders: ProcessingFolders) -> None:
 
 def test_a_missing_input_is_named(folders: ProcessingFolders) -> None:
     with pytest.raises(JobFailed, match="The input 'detector' must be one file, not 0"):
-        evaluate(folders, URLS)
+        evaluate(folders, VALUES)
 
 
 def test_the_reason_of_a_failure_is_left_where_sagemaker_looks(folders: ProcessingFolders) -> None:

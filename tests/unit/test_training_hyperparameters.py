@@ -20,6 +20,11 @@ def test_strings_may_come_as_json() -> None:
     assert read_hyperparameters({"stage": '"detector"'}).stage == "detector"
 
 
+def test_yes_and_no_are_true_and_false() -> None:
+    told = [read_hyperparameters({"stage": "detector", "warm_start": text}).warm_start for text in ("true", "False")]
+    assert told == [True, False]
+
+
 def test_sagemakers_own_are_left_alone() -> None:
     assert read_hyperparameters({"stage": "detector", "sagemaker_program": "x"}).stage == "detector"
 
@@ -35,6 +40,12 @@ def test_sagemakers_own_are_left_alone() -> None:
         ({"stage": "detector", "time_limit_s": "-1"}, "time_limit_s"),
         ({"stage": "detector", "time_limit_s": "nan"}, "time_limit_s"),
         ({"stage": "detector", "side_px": "100"}, "side_px"),
+        ({"stage": "detector", "stages": "all"}, "all"),
+        ({"stage": "detector", "precision": "fp8"}, "fp8"),
+        ({"stage": "detector", "augmentation": "heavy"}, "heavy"),
+        ({"stage": "detector", "warm_start": "maybe"}, "maybe"),
+        ({"stage": "detector", "patience": "-1"}, "patience"),
+        ({"stage": "detector", "weight_decay": "nan"}, "weight_decay"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_name(values: dict[str, str], said: str) -> None:

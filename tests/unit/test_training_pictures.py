@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loc360.wire import mask_base64
-from training.augment import cut_out, pasted, placed, recoloured
-from training.dataset import labels_of, read_photos
+from training.data.dataset import labels_of, read_photos
 from training.errors import DatasetInvalid
-from training.pictures import UNNAMED, Album, Picture, seen_through
+from training.looks.augment import cut_out, pasted, placed
+from training.looks.pictures import UNNAMED, Album, Picture, seen_through
 
 SIZE = (80, 120)
 
@@ -95,10 +95,3 @@ def test_an_object_that_is_all_but_covered_is_left_out() -> None:
     together = pasted(np.random.default_rng(0), below, thing, 1.0, np.array([60, 40], np.float32))
     assert len(together.boxes) == 1
     assert np.allclose(together.boxes[0], [48, 28, 72, 52], atol=1.5)
-
-
-def test_other_light_moves_nothing() -> None:
-    image = picture((60, 40, 18)).image
-    other = recoloured(np.random.default_rng(1), image)
-    assert other.shape == image.shape
-    assert other[40, 60].mean() > other[2, 2].mean()

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from loc360.wire import Box
+from loc360.wire import Box, SegmenterReply, decode_segmenter_requests, encode_segmenter_reply
 from tests.unit.fake_models import Painted, detect, manifest, segment
 from tests.unit.training_archives import put_test_photos
-from training.chain_run import Chain, run_chain
-from training.dataset import read_photos
+from training.data.dataset import read_photos
 from training.errors import CallRefused, JobFailed
+from training.evaluation.chain_run import Chain, run_chain
+from training.evaluation.summary import by_photo, evaluation
+from training.evaluation.verdict import Demands
 from training.job import ProcessingFolders
-from training.report import by_photo, evaluation
-from training.verdict import Demands
 
 PHOTOS = (
     [Painted("carrot", Box(20, 30, 140, 90)), Painted("tomato", Box(200, 100, 290, 190), ellipse=True)],
@@ -60,6 +61,11 @@ def report(
 
 def wrong_labels(body: str) -> str:
     return detect(body).replace('"carrot"', '"tomato"')
+
+
+def draws_nothing(body: str) -> str:
+    (request,), _ = decode_segmenter_requests(body)
+    return encode_segmenter_reply(SegmenterReply(np.zeros(request.image.shape[:2], np.bool_), request.echo))
 
 
 def no_cucumbers(body: str) -> str:
@@ -116,6 +122,47 @@ def test_photos_with_nothing_on_them_can_not_tell(tmp_path: Path) -> None:
     said = report(tmp_path, photos=[[], []])
     assert (said["test_photos"], said["test_regions"], said["gain"]["low"]) == (2, 0, -1)
     assert said["quality"] == {"candidate": 0, "live": 0}
+
+
+def test_a_wrong_label_is_the_detectors_fault_photo_by_photo(tmp_path: Path) -> None:
+    said = report(tmp_path, wrong_labels)
+    assert said["blame"]["candidate"]["detector"] == {"wrong_label": 2}
+    assert said["blame"]["candidate"]["shares"] == {"detector": 1, "segmenter": 0}
+    assert [photo["candidate"]["blame"]["detector"] for photo in said["photos"]] == [
+        {"wrong_label": 1},
+        {},
+        {"wrong_label": 1},
+    ]
+
+
+def test_an_empty_mask_is_the_segmenters_fault_and_not_a_missed_object(tmp_path: Path) -> None:
+    said = report(tmp_path, segmenter=draws_nothing)
+    assert said["candidate"]["missed"] == 5
+    assert said["blame"]["candidate"] == {
+        "detector": {},
+        "segmenter": {"bad_mask": 5},
+        "shares": {"detector": 0, "segmenter": 1},
+    }
+
+
+def test_advice_is_for_the_chain_that_stays(tmp_path: Path) -> None:
+    said = report(tmp_path, live_detector=wrong_labels)
+    assert (said["verdict"], said["blame"]["of"], said["blame"]["retrain"]) == ("doubtful", "live", "both")
+
+
+def test_labels_have_figures_and_a_matrix_of_their_own(tmp_path: Path) -> None:
+    candidate = report(tmp_path, wrong_labels)["candidate"]
+    assert candidate["by_label"]["tomato"] == {
+        "objects": 2, "found": 4, "precision": 0.5, "recall": 1, "f1": 0.6667,
+        "count_bias_objects": 0.6667, "count_mean_error_objects": 0.6667,
+    }  # fmt: skip
+    assert candidate["confusion"]["labels"] == ["carrot", "cucumber", "tomato"]
+    assert candidate["confusion"]["counts"][0] == [0, 0, 2, 0]
+    assert (candidate["precision"], candidate["recall"], candidate["f1"]) == (0.6, 0.6, 0.6)
+
+
+def test_areas_are_measured_too(tmp_path: Path) -> None:
+    assert report(tmp_path)["candidate"]["area_median_error_share"] < 0.05
 
 
 @pytest.mark.parametrize("photos", [PHOTOS, [[]], []])

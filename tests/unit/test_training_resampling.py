@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.unit.scored_photos import find, photos, some_photo, true
-from training.resampling import bounds, students_t
-from training.scores import chain_scores, gain, intervals
+from training.evaluation.resampling import bounds, students_t
+from training.evaluation.scores import chain_scores, gain, intervals
 
 
 def test_a_chain_against_itself_gains_nothing() -> None:
@@ -79,7 +79,7 @@ def test_intervals_are_the_same_each_time_and_hold_the_figure() -> None:
 
 
 def test_a_resample_is_scored_like_the_photos_it_holds() -> None:
-    from training.figures import figures
+    from training.evaluation.figures import figures
 
     some = photos(*(some_photo(seed) for seed in range(6)))
     weights = np.random.default_rng(3).multinomial(6, [1 / 6] * 6, 20)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from loc360.wire import Box
 from tests.unit.scored_photos import Photo, find, photos, some_photo, square, true
+from training.evaluation.scores import Found, Truth, chain_scores, gain, intervals
 from training.masks import PlacedMask
-from training.scores import Found, Truth, chain_scores, gain, intervals
 
 seeds = st.lists(st.integers(0, 10_000), min_size=1, max_size=6)
 quickly = settings(deadline=None, max_examples=40)

@@ -11,8 +11,8 @@ import pytest
 
 from loc360.wire import Box, mask_from_base64
 from tests.unit.training_snapshots import BUCKET, SNAPSHOT, emptied, line, moto_s3, put_snapshot, region, square
+from training.data.snapshot import AnnotatedPhoto, read_snapshot
 from training.errors import SnapshotInvalid
-from training.snapshot import AnnotatedPhoto, read_snapshot
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from training.archives.unpacking import extract, unpacked
 from training.errors import ArchiveInvalid
-from training.unpacking import extract, unpacked
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, **more: object) -> tarfile.TarInfo:

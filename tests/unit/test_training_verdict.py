@@ -2,8 +2,8 @@
 
 import pytest
 
-from training.scores import Gain
-from training.verdict import Demands, Verdict, judged, lost_labels
+from training.evaluation.scores import Gain
+from training.evaluation.verdict import Demands, Verdict, judged, lost_labels
 
 DEMANDS = Demands()
 BETTER, WORSE, UNSURE = Gain(0.2, 0.1, 0.3), Gain(-0.2, -0.3, -0.1), Gain(0.1, -0.1, 0.3)

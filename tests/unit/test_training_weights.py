@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from training.errors import JobFailed
-from training.weights import placed_weights
+from training.learning.weights import placed_weights
 
 
 class Bucket:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.unit.fake_models import COLOURS, Painted, manifest, paint, save
-from training.dataset import LabelledObject, LabelledPhoto, write_photos
+from training.data.dataset import LabelledObject, LabelledPhoto, write_photos
 from training.job import ProcessingFolders
 from training.masks import PlacedMask, trimmed
 

@@ -7,8 +7,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from zlib import crc32
 
 import boto3
+import cv2
 import numpy as np
 from moto import mock_aws
 from PIL import Image as Pillow
@@ -28,8 +30,8 @@ def moto_s3() -> Iterator[Any]:
         yield s3
 
 
-def emptied(s3: Any) -> Any:
-    for item in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+def emptied(s3: Any, prefix: str = "") -> Any:
+    for item in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
         s3.delete_object(Bucket=BUCKET, Key=item["Key"])
     return s3
 
@@ -76,13 +78,19 @@ def put_snapshot(s3: Any, *lines: Mapping[str, Any], url: str = SNAPSHOT) -> str
 
 
 def put_photo(s3: Any, name: str, image: Image | None = None, *, orientation: int = 1, kind: str = "JPEG") -> bytes:
-    """A 400 x 300 one if no image is given. Returns the file."""
-    picture = Pillow.fromarray(np.full((300, 400, 3), 90, np.uint8) if image is None else image)
+    """A 400 x 300 one if no image is given, which looks like no other name's. Returns the file."""
+    picture = Pillow.fromarray(pattern(crc32(name.encode())) if image is None else image)
     exif, file = Pillow.Exif(), io.BytesIO()
     exif[0x0112] = orientation
     picture.save(file, kind, exif=exif)
     s3.put_object(Bucket=BUCKET, Key=f"images/{name}", Body=file.getvalue())
     return file.getvalue()
+
+
+def pattern(seed: int, width_px: int = 400, height_px: int = 300) -> Image:
+    """A photo that looks like no other seed's."""
+    coarse = np.random.default_rng(seed).integers(20, 236, (6, 8, 3), np.uint8)
+    return np.asarray(cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def square(side: int = 20) -> tuple[Box, Mask]:
