@@ -20,7 +20,7 @@ from phenoloop.logs import current_trace_id
 from phenoloop.settings import StorageSettings, TrainingSettings
 from sync.executions import ENDED, FAILED, REQUESTED, Execution, execution
 from sync.pipeline.definition import upsert
-from sync.pipeline.parameters import Value, checked, defaults
+from sync.pipeline.parameters import AUTO, Value, checked, defaults
 from sync.run_objects import RunObjects
 from sync.sagemaker_errors import sagemaker_errors
 
@@ -88,6 +88,8 @@ class Runs:
         SettingsInvalid, StorageUnavailable, RegistryFailed, SageMakerUnavailable.
         """
         wanted = checked({**self._training.parameters, **(parameters or {})})
+        if wanted.get("Stages") == AUTO:
+            wanted["Stages"] = self._to_blame()
         identity = self._identity(snapshot, wanted)
         attempts = [run for run in self.list() if _identity_of(run.name) == identity]
         if attempts and self.status(attempts[-1]) not in FAILED:
@@ -183,6 +185,10 @@ class Runs:
         except RunMissing:
             return None
 
+    def report(self, run: Run) -> bytes:
+        """The evaluation's page. Raises RunMissing if it did not come to that, StorageUnavailable."""
+        return self._objects.read(f"{run.name}/evaluation/report.html")
+
     def working(self) -> Run | None:
         """The newest run, unless it has ended or SageMaker does not take it.
 
@@ -209,6 +215,13 @@ class Runs:
                 yield self.get(name)
             except RunMissing as error:  # someone else's object must not stop all learning
                 structlog.get_logger().warning("run record passed over", run=name, error=str(error))
+
+    def _to_blame(self) -> str:
+        """The stage that the newest evaluation would train next, `both` if there is none."""
+        for run in reversed(self.list()):
+            if found := self.evaluation(run):
+                return str(found.get("blame", {}).get("retrain", "both"))
+        return "both"
 
     def _require_images(self) -> None:
         if not self._training.training_image or not self._training.role_arn:

@@ -7,7 +7,7 @@ import numpy as np
 from training.precision import Tally, of_photos
 
 LEAST, MOST = 0.2, 0.6
-USUAL = 0.35
+USUAL = 0.45
 """Where too few objects are known to tell."""
 LEAST_OBJECTS = 50
 _STEP = 0.01

@@ -170,7 +170,8 @@ def _print(found: dict[str, Any]) -> None:
     for step in found["steps"]:
         state = f"{step['status']} (cached)" if step["cached_from"] else step["status"]
         state += f", attempt {step['attempts']}" if step["attempts"] > 1 else ""
-        table.add_row(step["name"], state, _duration(step["seconds"]), step["failure_reason"] or step["made"])
+        made = step["made"].rpartition("/")[2]  # the rest of the ARN says nothing new; --json has it
+        table.add_row(step["name"], state, _duration(step["seconds"]), step["failure_reason"] or made)
     console.print(table)
     for name in ("report", "package"):
         if found[name]:

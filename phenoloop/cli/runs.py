@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -66,6 +67,20 @@ def show(
         typer.echo(json.dumps(found, indent=2))
     else:
         _print(found)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="Of the run; the newest if left out.")] = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    out: Annotated[Path | None, typer.Option(help="The file; report-RUN.html if left out.")] = None,
+) -> None:
+    """Save the evaluation's page, which needs nothing else, to open in a browser."""
+    loop = loop_of(data_dir)
+    run = run_named(loop, name)
+    file = out or Path(f"report-{run.name}.html")
+    file.write_bytes(loop.runs.report(run))
+    typer.echo(str(file))
 
 
 def _summary(loop: Loop, run: Run) -> dict[str, Any]:

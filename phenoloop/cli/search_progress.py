@@ -79,9 +79,6 @@ def conclude(job: SearchJob, report: Report, base: RunTraining, *, write: bool) 
         console.print("On the test photos it is worse than now: more validation photos would tell better.")
     found = kept(best["values"])
     console.print(f"{base.stage}: {', '.join(f'{name} {value}' for name, value in found.items())}")
-    if others := {name: value for name, value in best["values"].items() if name not in found}:
-        told = " ".join(f"-p {_parameter(name)}={value}" for name, value in others.items())
-        console.print(f"Of both stages alike, so left to you: phenoloop pipeline start {told}")
     if write:
         rewrite(base.stage, found, note(job, report, base))
         console.print(f"Written into {TRAINING_FILE.name}. Programs that run read it when they start again.")
@@ -123,11 +120,6 @@ def _ended(report: Report | None) -> list[dict[str, Any]]:
 def _trial(report: Report, which: str) -> dict[str, Any] | None:
     number = report[which]
     return next((trial for trial in report["trials"] if trial["number"] == number), None)
-
-
-def _parameter(hyperparameter: str) -> str:
-    """Of the pipeline."""
-    return "".join(word.capitalize() for word in hyperparameter.split("_"))
 
 
 def _number(value: Any) -> str:

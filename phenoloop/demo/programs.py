@@ -131,7 +131,7 @@ def training_settings() -> TrainingSettings:
         role_arn="arn:aws:iam::000000000000:role/phenoloop-sagemaker",
         training_image=f"{REGISTRY}/{services.TRAINING_IMAGE}:{_code_sha256()[:12]}",
         serving_image=f"{REGISTRY}/{services.SERVING_IMAGE}:1",
-        parameters={"TimeLimitS": 90, "MinimumTestPhotos": 4},
+        parameters={"TimeLimitS": 240, "MinimumTestPhotos": 4},
     )
 
 

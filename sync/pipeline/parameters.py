@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +23,8 @@ GIVEN = ("Run", "SnapshotUrl", "CheckpointsUrl", "LiveDetectorUrl", "LiveSegment
 """Parameters that every execution is given; the others have defaults. Attempts at one run share `CheckpointsUrl`."""
 
 Value = str | int | float
+AUTO = "auto"
+"""Of `Stages`: the one that the newest evaluation says is to blame; a run knows which before it starts."""
 TYPES = {str: "String", int: "Integer", float: "Float"}
 
 
@@ -36,7 +39,7 @@ class Parameter:
         return TYPES[type(self.default)]
 
     def declared(self) -> Json:
-        choices = {"EnumValues": list(self.choices)} if self.choices else {}
+        choices = {"EnumValues": [one for one in self.choices if one != AUTO]} if self.choices else {}
         return {"Name": self.name, "Type": self.type, "DefaultValue": self.default, **choices}
 
     def read(self, value: Value) -> Value:
@@ -57,9 +60,8 @@ FIXED = (
     Parameter("TestData", "snapshot"),
     Parameter("PhotoSidePx", 1600),
     Parameter("BrokenShare", 0.2),
-    Parameter("Stages", "both", ("both", "detector", "segmenter")),
+    Parameter("Stages", "both", ("both", AUTO, "detector", "segmenter")),
     Parameter("EncoderWeights", "package"),
-    Parameter("Augmentation", "rich", ("none", "light", "field", "shed", "rich")),
     Parameter("Precision", "auto", ("auto", "fp32", "bf16", "fp16")),
     Parameter("Patience", 0),
     Parameter("WarmStart", "true", ("true", "false")),
@@ -81,6 +83,9 @@ what the lower end of the gain's 95 % interval must exceed. `Approval`: of a cha
 """
 
 
+Augmentation = Literal["none", "light", "field", "shed", "rich"]
+
+
 class StageDefaults(BaseModel):
     """Hyperparameters of one stage, by the names that the training knows."""
 
@@ -93,6 +98,7 @@ class StageDefaults(BaseModel):
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
     side_px: int = Field(ge=0, multiple_of=32)
+    augmentation: Augmentation
 
 
 class TrainingDefaults(BaseModel):
@@ -104,12 +110,17 @@ class TrainingDefaults(BaseModel):
 
 HYPERPARAMETERS = tuple(StageDefaults.model_fields)
 """Of `configs/training.yaml`, of each stage."""
+_CHOICES = {"augmentation": get_args(Augmentation)}
 
 
 def parameters(file: Path = TRAINING_FILE) -> dict[str, Parameter]:
     """All that have a default, by name. Raises SettingsInvalid."""
     stages = _training_defaults(file).model_dump().items()
-    searched = [Parameter(name_of(stage, key), value) for stage, found in stages for key, value in found.items()]
+    searched = [
+        Parameter(name_of(stage, key), value, _CHOICES.get(key, ()))
+        for stage, found in stages
+        for key, value in found.items()
+    ]
     return {parameter.name: parameter for parameter in (*FIXED[:4], *searched, *FIXED[4:])}
 
 

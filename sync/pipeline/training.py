@@ -69,7 +69,7 @@ def _hyperparameters(stage: str) -> Json:
     shared = {
         "stages": parameter("Stages"),
         "encoder_weights": parameter("EncoderWeights"),
-        "augmentation": parameter("Augmentation"),
+        "snapshot": parameter("SnapshotUrl"),
         "precision": parameter("Precision"),
         "patience": text(parameter("Patience")),
         "warm_start": parameter("WarmStart"),

@@ -1,5 +1,6 @@
 """A run is asked for once, started once, and found again whatever happened in between."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -133,3 +134,22 @@ def test_without_its_images_training_is_refused_by_the_settings_name(aws: Aws) -
 def test_an_unknown_run_is_a_clear_error(aws: Aws) -> None:
     with pytest.raises(RunMissing):
         aws.runs().get("nothing")
+
+
+def evaluated(aws: Aws, run: str, retrain: str) -> None:
+    body = json.dumps({"blame": {"retrain": retrain}})
+    aws.s3.put_object(Bucket=BUCKET, Key=f"runs/{run}/evaluation/evaluation.json", Body=body.encode())
+
+
+def test_a_run_of_the_stage_to_blame_asks_the_newest_evaluation(aws: Aws) -> None:
+    runs = aws.runs(parameters={"Stages": "auto"})
+    first, _ = runs.request(snapshot(), LIVE, reason="a test", by_itself=True)
+    evaluated(aws, first.name, "detector")
+    second, _ = runs.request(snapshot("snapshot-2"), LIVE, reason="a test", by_itself=True)
+    assert (first.parameters["Stages"], second.parameters["Stages"]) == ("both", "detector")
+
+
+def test_the_report_of_a_run_that_was_not_evaluated_is_missing(aws: Aws) -> None:
+    run, _ = aws.runs().request(snapshot(), LIVE, reason="a test", by_itself=False)
+    with pytest.raises(RunMissing):
+        aws.runs().report(run)

@@ -230,7 +230,7 @@ def test_values_come_in_their_types() -> None:
         ({"Seed": "many"}, "of type Integer"),
         ({"Seed": 1.5}, "of type Integer"),
         ({"MinimumGain": "much"}, "of type Float"),
-        ({"Stages": "none"}, "both, detector, segmenter"),
+        ({"Stages": "none"}, "both, auto, detector, segmenter"),
     ],
 )
 def test_a_wrong_parameter_is_refused_with_what_would_be_right(given: dict[str, Value], cure: str) -> None:

@@ -29,7 +29,7 @@ def test_the_stages_values_change_and_everything_else_stays(file: Path) -> None:
     after = file.read_text().splitlines()
     changed = [line for old, line in zip(before, after, strict=True) if old != line]
     assert changed == ["segmenter: # found by a search", "  encoder: resnet18", "  learning_rate: 0.00123",
-                       "  batch_size: 16"]  # fmt: skip
+                       "  batch_size: 16", "  augmentation: field"]  # fmt: skip
     assert parameters(file)["SegmenterLearningRate"].default == 0.00123
 
 

@@ -61,9 +61,9 @@ class Batches:
 
 @contextmanager
 def loading(processes: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that prepare samples, on one of the machine's processors each; `processes` share the machine."""
+    """Threads that prepare samples; `processes` share the machine. One where the processors have to learn, too."""
     torch.get_num_threads()  # settles this thread's own number
-    threads = max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // processes))
+    threads = max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // processes)) if torch.cuda.is_available() else 1
     pool = ThreadPoolExecutor(threads, "loading", initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield pool
