@@ -30,7 +30,7 @@ from phenoloop.labelling.client import LabelStudio
 from phenoloop.settings import ChainSettings
 from sync.catalogue import Catalogue
 
-SILENCE_S, WHOLE_S = 0.4, 0.8
+SILENCE_S, WHOLE_S = 0.6, 1.2
 """How long a client waits for the next byte, and for the last one."""
 IN_TIME_S = WHOLE_S + SILENCE_S + 2.0
 PHOTO = b"\xff\xd8 as good as a photo" * 20_000

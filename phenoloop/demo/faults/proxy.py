@@ -161,6 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(answer.status)
         for name, value in ({"Content-Length": str(len(answer.body))} | dict(answer.headers)).items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")  # or clients ask the next thing of a connection that goes away
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer.body[:only])
