@@ -60,7 +60,6 @@ def evaluate(storage: StorageSettings, training: TrainingSettings) -> Json:
     inputs = archives | {
         "live-manifest": parameter("LiveManifestUrl"),
         "test": output_of("Preprocess", "test"),
-        "validation": output_of("Preprocess", "validation"),
         "fetch-report": output_of("Fetch", "report"),
         "preprocess-report": output_of("Preprocess", "report"),
     }
