@@ -10,7 +10,7 @@ RUN := $(UV) run --no-sync
 # Wheels that the user's pip finds, uv finds too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test check audit chaos fuzz quality format clean
+.PHONY: demo test check audit chaos fuzz quality speed format clean
 demo: .venv/.synced
 	@$(RUN) phenoloop up $(if $(DATA),--data-dir "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)") $(foreach port,$(PORTS),--port $(port))
 
@@ -42,6 +42,9 @@ chaos: .venv/.synced
 quality: .venv/.synced
 	@$(RUN) python -m benchmarks.detector --data "$(DATA)" --json artifacts/quality.json \
 	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FOLDS),--folds $(FOLDS)) $(if $(MODELS),--models $(MODELS))
+
+speed: .venv/.synced
+	@$(RUN) python -m benchmarks.speed --json artifacts/speed.json $(if $(PHOTOS),--photos $(PHOTOS))
 
 format: .venv/.synced
 	@$(RUN) ruff check --fix .

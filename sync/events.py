@@ -2,10 +2,11 @@
 
 They come at least once, in any order, sometimes minutes late, or never, and only name what to look at: what is there
 now is the truth. Formats: AWS, "Event message structure" of S3 notifications (keys are URL-encoded, `s3:TestEvent`
-comes first), and EventBridge events of SageMaker.
+comes first), the same through EventBridge (keys as they are), and EventBridge events of SageMaker.
 """
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, Field, ValidationError
@@ -14,6 +15,7 @@ from phenoloop.errors import EventInvalid
 
 PACKAGE_CHANGED = "SageMaker Model Package State Change"
 EXECUTION_CHANGED = "SageMaker Model Building Pipeline Execution Status Change"
+OBJECT_CHANGED = ("Object Created", "Object Deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,10 @@ def events(body: str) -> list[Event]:
         if message.Records is not None:
             return [_object_event(record) for record in message.Records]
         if message.detail_type in (PACKAGE_CHANGED, EXECUTION_CHANGED):
-            return [_registry_event(message.detail)]
+            return [_registry_event(_Detail.model_validate(message.detail))]
+        if message.detail_type in OBJECT_CHANGED:
+            changed = _S3.model_validate(message.detail)
+            return [ObjectEvent(bucket=changed.bucket.name, key=changed.object.key)]
     except ValidationError as error:
         raise EventInvalid("A queue message is no event.", cure="Only S3 and EventBridge may send here.") from error
     raise EventInvalid("A queue message is no event that we know.", cure="Only S3 and EventBridge may send here.")
@@ -84,4 +89,4 @@ class _Message(BaseModel):
     Event: str | None = None
     Records: list[_Record] | None = None
     detail_type: str | None = Field(default=None, alias="detail-type")
-    detail: _Detail = _Detail()
+    detail: dict[str, Any] = {}

@@ -33,6 +33,7 @@ from sync.catalogue import Catalogue
 from sync.label_studio import Exports
 from sync.metrics import SyncMetrics
 from sync.open_tasks import Behind, OpenTasks
+from sync.photos import NewPhotos
 from sync.pipeline.parameters import Value
 from sync.policy import Decision, Pending, decide
 from sync.registry import ChainPackage, approve, newest_approved, packages, reject
@@ -74,6 +75,7 @@ class Loop:
         self.releaser, self.open_tasks, self.settings = releaser, open_tasks, settings
         self.metrics = metrics or SyncMetrics()
         self._exports = Exports(label_studio, snapshots)
+        self._new_photos = NewPhotos(s3, label_studio, settings.storage.bucket)
         self._catalogue: Catalogue | None = None
         self._list_again_s = 0.0
         self._asked_for: Behind = {}
@@ -265,6 +267,12 @@ class Loop:
             return self.releases.live()
         except ReleaseMissing:
             return None
+
+    # Photos -> tasks
+
+    def photos(self) -> float:
+        """Have Label Studio make tasks of photos that came to the bucket."""
+        return self._new_photos.look(self.open_tasks.projects) or self.settings.retraining.exports_every_s
 
     # Label Studio's own list
 

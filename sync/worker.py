@@ -113,6 +113,7 @@ class SyncWorker:
             "release": loop.release,
             "tasks": loop.tasks,
             "annotations": loop.annotations,
+            "photos": loop.photos,
             "exports": loop.exports,
         }
         self._concerns = {name: Concern(name, look) for name, look in looks.items()}
@@ -197,6 +198,8 @@ class SyncWorker:
         elif event.bucket == self._storage.bucket and event.key.startswith(self._storage.annotations_prefix):
             self._loop.annotation_changed(event.key)
             self._wake("annotations")
+        elif event.bucket == self._storage.bucket and event.key.startswith(self._storage.images_prefix):
+            self._wake("photos")
         else:
             self.metrics.events.labels("other").inc()
             self._log.info("event is about something else", bucket=event.bucket, key=event.key)

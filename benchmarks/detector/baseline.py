@@ -27,7 +27,7 @@ from training.data.dataset import LabelledPhoto, labels_of, read_photos
 from training.learning.encoders import Encoder
 
 WIDTH_PX, HEIGHT_PX, STRIDE = 640, 480, 4
-_BATCH, _CHANNELS, _RATE, _ENCODER_SHARE, _SIZE_WEIGHT = 4, 64, 0.002, 0.2, 0.1
+_BATCH, _CHANNELS, _RATE, _ENCODER_SHARE, _SIZE_WEIGHT = 4, 64, 0.002, 0.5, 0.1
 _EXPORT_S = 5.0
 Sample = tuple[Tensor, Tensor, Tensor]
 """(3, H, W) uint8, (n, 4) boxes, (n,) kinds."""
@@ -46,7 +46,7 @@ class CenterNet(torch.nn.Module):  # type: ignore[misc]
         """Heat logits (B, kinds, h, w), offset and size (B, 2, h, w) in places, of (B, 3, H, W) in 0..1."""
         maps = self.encoder(colours)
         fine = self.pyramid({"4": maps[1], "8": maps[2], "16": maps[3], "32": maps[4]})["4"]
-        return self.heat(fine).float(), self.offset(fine).float(), self.size(fine).float()
+        return self.heat(fine).float(), self.offset(fine).float(), self.size(fine).float().clamp(max=5.0).exp() * 8
 
 
 class Served(torch.nn.Module):  # type: ignore[misc]

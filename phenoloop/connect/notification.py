@@ -1,4 +1,4 @@
-"""The bucket's notification: S3 tells our queue of every change under the annotations' prefix."""
+"""The bucket's notification: S3 tells our queue of every annotation that changed, and of every photo that came."""
 
 from __future__ import annotations
 
@@ -11,48 +11,60 @@ from botocore.exceptions import BotoCoreError, ClientError
 from phenoloop.chain.s3_errors import s3_errors
 from phenoloop.connect.step import Step, done, left, right
 from phenoloop.errors import BucketMissing, EventsUnavailable
-from phenoloop.settings import Settings
+from phenoloop.settings import Settings, StorageSettings
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
-ID = "phenoloop-annotations"
-EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+CREATED, REMOVED = "s3:ObjectCreated:*", "s3:ObjectRemoved:*"
+_ID = "phenoloop-"
 _KINDS = ("TopicConfigurations", "QueueConfigurations", "LambdaFunctionConfigurations", "EventBridgeConfiguration")
 
 
 def notify_queue(s3: S3Client, sqs: SQSClient, settings: Settings, *, apply: bool) -> Step:
-    """See to it that changed annotations reach the queue; without `apply` only say what is missing.
+    """See to it that annotations and photos reach the queue; without `apply` only say what is missing.
 
     Raises EventsUnavailable, BucketMissing, StorageUnavailable.
     """
-    bucket, prefix = settings.storage.bucket, settings.storage.annotations_prefix
+    storage = settings.storage
     try:
         attributes = sqs.get_queue_attributes(QueueUrl=settings.queue_url, AttributeNames=["QueueArn"])
     except (ClientError, BotoCoreError) as error:
         cure = "Check PHENOLOOP_QUEUE_URL, and that our role may sqs:GetQueueAttributes."
         raise EventsUnavailable("The event queue does not answer.", cure=cure) from error
     queue_arn = attributes["Attributes"]["QueueArn"]
-    with s3_errors(BucketMissing, bucket=bucket):
-        found = configured(s3, bucket)
-        if not missing_events(found, queue_arn, prefix):
-            return right(f"bucket notification: {prefix} to {queue_arn}")
+    with s3_errors(BucketMissing, bucket=storage.bucket):
+        found = configured(s3, storage.bucket)
+        missing = missing_events(found, queue_arn, storage)
+        if not missing:
+            return right(f"bucket notification: {' and '.join(wanted_events(storage))} to {queue_arn}")
         if not apply:
-            wanted = json.dumps(queue_configuration(queue_arn, prefix))
+            wanted = json.dumps(queue_configurations(queue_arn, storage))
             cure = f"Set it with --apply-notification, or add to the bucket's QueueConfigurations: {wanted}"
-            return left(f"bucket notification: changes under {prefix} do not all reach the queue", cure)
-        return _apply(s3, bucket, merged(found, queue_arn, prefix), queue_arn)
+            return left(f"bucket notification: {', '.join(missing)} do not all reach the queue", cure)
+        return _apply(s3, storage.bucket, merged(found, queue_arn, storage), queue_arn)
 
 
-def queue_configuration(queue_arn: str, annotations_prefix: str) -> dict[str, Any]:
+def wanted_events(storage: StorageSettings) -> dict[str, tuple[str, ...]]:
+    """What the queue must hear, by prefix. S3 refuses prefixes that overlap: then it hears all of the outer one."""
+    annotations, images = storage.annotations_prefix, storage.images_prefix
+    if annotations.startswith(images) or images.startswith(annotations):
+        return {min(annotations, images, key=len): (CREATED, REMOVED)}
+    return {annotations: (CREATED, REMOVED), images: (CREATED,)}
+
+
+def queue_configurations(queue_arn: str, storage: StorageSettings) -> list[dict[str, Any]]:
     """What the bucket's QueueConfigurations must hold."""
-    return {
-        "Id": ID,
-        "QueueArn": queue_arn,
-        "Events": list(EVENTS),
-        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": annotations_prefix}]}},
-    }
+    return [
+        {
+            "Id": f"{_ID}{prefix.strip('/').replace('/', '-') or 'all'}",
+            "QueueArn": queue_arn,
+            "Events": list(events),
+            "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}},
+        }
+        for prefix, events in wanted_events(storage).items()
+    ]
 
 
 def configured(s3: S3Client, bucket: str) -> dict[str, Any]:
@@ -61,22 +73,27 @@ def configured(s3: S3Client, bucket: str) -> dict[str, Any]:
     return {kind: reply[kind] for kind in _KINDS if kind in reply}
 
 
-def missing_events(found: Mapping[str, Any], queue_arn: str, annotations_prefix: str) -> list[str]:
-    """Which of `EVENTS` do not reach the queue for every key under the prefix."""
-    reaching = {
-        event
-        for configuration in found.get("QueueConfigurations", [])
-        if configuration["QueueArn"] == queue_arn and _covers(configuration, annotations_prefix)
-        for event in configuration["Events"]
-    }
-    return [event for event in EVENTS if event not in reaching]
+def missing_events(found: Mapping[str, Any], queue_arn: str, storage: StorageSettings) -> list[str]:
+    """What does not reach the queue, as `s3:ObjectCreated:* under images/`."""
+    return [
+        f"{event} under {prefix}"
+        for prefix, events in wanted_events(storage).items()
+        for event in events
+        if event not in _reaching(found, queue_arn, prefix)
+    ]
 
 
-def merged(found: Mapping[str, Any], queue_arn: str, annotations_prefix: str) -> dict[str, Any]:
-    """Others' configurations as they are; ours, and what it would overlap with on our queue, replaced."""
-    wanted = queue_configuration(queue_arn, annotations_prefix)
-    others = [c for c in found.get("QueueConfigurations", []) if not _replaced(c, queue_arn, annotations_prefix)]
-    return {**found, "QueueConfigurations": [*others, wanted]}
+def merged(found: Mapping[str, Any], queue_arn: str, storage: StorageSettings) -> dict[str, Any]:
+    """Others' configurations as they are; ours, and what they would overlap with on our queue, replaced."""
+    wanted = queue_configurations(queue_arn, storage)
+    ids, prefixes = {one["Id"] for one in wanted}, tuple(wanted_events(storage))
+
+    def is_replaced(configuration: Mapping[str, Any]) -> bool:
+        inner = _prefix(configuration).startswith(prefixes)
+        return configuration.get("Id") in ids or (configuration["QueueArn"] == queue_arn and inner)
+
+    others = [configuration for configuration in found.get("QueueConfigurations", []) if not is_replaced(configuration)]
+    return {**found, "QueueConfigurations": [*others, *wanted]}
 
 
 def queue_policy_statement(queue_arn: str, bucket: str) -> str:
@@ -105,14 +122,19 @@ def _apply(s3: S3Client, bucket: str, wanted: Mapping[str, Any], queue_arn: str)
     return done(f"bucket notification set: to {queue_arn}")
 
 
-def _replaced(configuration: Mapping[str, Any], queue_arn: str, annotations_prefix: str) -> bool:
-    ours = configuration["QueueArn"] == queue_arn and _prefix(configuration).startswith(annotations_prefix)
-    return configuration.get("Id") == ID or ours
+def _reaching(found: Mapping[str, Any], queue_arn: str, prefix: str) -> set[str]:
+    """The events that reach the queue for every key under the prefix."""
+    return {
+        event
+        for configuration in found.get("QueueConfigurations", [])
+        if configuration["QueueArn"] == queue_arn and _covers(configuration, prefix)
+        for event in configuration["Events"]
+    }
 
 
-def _covers(configuration: Mapping[str, Any], annotations_prefix: str) -> bool:
+def _covers(configuration: Mapping[str, Any], prefix: str) -> bool:
     no_suffix = not any(rule["Name"].lower() == "suffix" and rule["Value"] for rule in _rules(configuration))
-    return no_suffix and annotations_prefix.startswith(_prefix(configuration))
+    return no_suffix and prefix.startswith(_prefix(configuration))
 
 
 def _prefix(configuration: Mapping[str, Any]) -> str:

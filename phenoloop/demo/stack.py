@@ -36,6 +36,7 @@ from phenoloop.labelling.config import parse_labelling_config
 from phenoloop.local_aws.environments import NAMES, environment_python
 from phenoloop.local_aws.processes import Service, Supervisor
 from phenoloop.local_aws.provision import Resources, provision
+from phenoloop.settings import StorageSettings
 
 SUPERVISE_EVERY_S = 0.5
 RELEASE_TIMEOUT_S = 300.0
@@ -129,9 +130,8 @@ class Stack:
 
     def _provision(self) -> Resources:
         aws = self._session()
-        return provision(
-            aws("s3"), aws("sqs"), aws("events"), bucket=BUCKET, queue=QUEUE, annotations_prefix=ANNOTATIONS
-        )
+        storage = StorageSettings(bucket=BUCKET, images_prefix=IMAGES, annotations_prefix=ANNOTATIONS)
+        return provision(aws("s3"), aws("sqs"), aws("events"), storage=storage, queue=QUEUE)
 
     def _provisions_again(self) -> bool:
         try:

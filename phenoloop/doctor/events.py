@@ -6,7 +6,7 @@ import json
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from phenoloop.connect.notification import configured, missing_events
+from phenoloop.connect.notification import configured, missing_events, wanted_events
 from phenoloop.doctor.check import Finding, failed, ok, warn
 from phenoloop.doctor.loop import Loop
 
@@ -44,16 +44,16 @@ def dead_letters(loop: Loop) -> Finding:
 
 
 def notification(loop: Loop) -> Finding:
-    """Whether S3 tells our queue of annotations written and removed."""
+    """Whether S3 tells our queue of annotations written and removed, and of photos that come."""
     storage = loop.settings.storage
     found = configured(loop.aws.s3(), storage.bucket)
-    missing = missing_events(found, loop.queue_arn(), storage.annotations_prefix)
+    missing = missing_events(found, loop.queue_arn(), storage)
     if missing:
         return failed(
-            f"{' and '.join(missing)} under {storage.annotations_prefix} do not reach the queue",
+            f"{' and '.join(missing)} do not reach the queue",
             "Set the bucket's notification: `phenoloop connect --apply-notification`.",
         )
-    return ok(f"{storage.annotations_prefix} created and removed reach the queue")
+    return ok(f"what happens under {' and '.join(wanted_events(storage))} reaches the queue")
 
 
 def approvals(loop: Loop) -> Finding:

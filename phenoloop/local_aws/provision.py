@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from phenoloop.connect.notification import queue_configurations
 from phenoloop.errors import LocalStackError
 from phenoloop.local_aws.environments import REPOSITORY
+from phenoloop.settings import StorageSettings
 from sync.events import EXECUTION_CHANGED, PACKAGE_CHANGED
 
 if TYPE_CHECKING:
@@ -34,9 +36,10 @@ class Resources:
 
 
 def provision(
-    s3: S3Client, sqs: SQSClient, events: EventBridgeClient, *, bucket: str, queue: str, annotations_prefix: str
+    s3: S3Client, sqs: SQSClient, events: EventBridgeClient, *, storage: StorageSettings, queue: str
 ) -> Resources:
     """Make what is missing; what is there stays. Raises LocalStackError."""
+    bucket = storage.bucket
     try:
         _ensure_bucket(s3, bucket)
         dead_letter_url = sqs.create_queue(QueueName=f"{queue}-dead")["QueueUrl"]
@@ -49,16 +52,7 @@ def provision(
         _send_registry_events(events, queue, _arn(sqs, queue_url))
         s3.put_bucket_notification_configuration(
             Bucket=bucket,
-            NotificationConfiguration={
-                "QueueConfigurations": [
-                    {
-                        "Id": "annotations",
-                        "QueueArn": _arn(sqs, queue_url),
-                        "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
-                        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": annotations_prefix}]}},
-                    }
-                ]
-            },
+            NotificationConfiguration={"QueueConfigurations": queue_configurations(_arn(sqs, queue_url), storage)},  # type: ignore[typeddict-item]
         )
     except (ClientError, BotoCoreError) as error:
         raise LocalStackError(

@@ -15,6 +15,7 @@ METRICS = {
     "validation:quality": '"validation": ([0-9.]+)',
     "train:loss": '"loss": ([0-9.]+)',
     "train:samples_per_s": '"samples_per_s": ([0-9.]+)',
+    "train:data_share": '"data_share": ([0-9.]+)',
 }
 """In the lines of JSON that the training prints, one a round. A tuning job maximises the first."""
 

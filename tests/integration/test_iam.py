@@ -15,6 +15,7 @@ from phenoloop.local_aws.processes import Supervisor
 from phenoloop.local_aws.provision import provision
 from phenoloop.local_aws.sagemaker.containers import free_port
 from phenoloop.local_aws.services import CREDENTIALS, ministack
+from phenoloop.settings import StorageSettings
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +49,7 @@ def root(url: str) -> Clients:
     """Its bucket and queue are made, one photo, one annotation and one release lie there."""
     made = clients(url, CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
     s3 = made("s3")
-    provision(s3, made("sqs"), made("events"), bucket=BUCKET, queue=QUEUE, annotations_prefix="annotations/")
+    provision(s3, made("sqs"), made("events"), storage=StorageSettings(bucket=BUCKET), queue=QUEUE)
     s3.create_bucket(Bucket="of-others")
     for bucket, key in ((BUCKET, "images/1.jpg"), (BUCKET, "annotations/1"), (BUCKET, "releases/live.json")):
         s3.put_object(Bucket=bucket, Key=key, Body=b"{}")

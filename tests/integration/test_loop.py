@@ -22,6 +22,12 @@ def ask_backend(stack: RunningStack, tasks: list[dict[str, Any]], **changes: Any
     )
 
 
+def ask_label_studio(stack: RunningStack, method: str, path: str) -> None:
+    status = stack.status()["label_studio"]
+    headers = {"Authorization": f"Token {status['token']}"}
+    requests.request(method, status["url"] + path, headers=headers, timeout=120).raise_for_status()
+
+
 def first_task(stack: RunningStack) -> tuple[LabelStudio, int, dict[str, Any]]:
     status, label_studio = stack.status()["label_studio"], stack.label_studio()
     task = next(iter(label_studio.tasks(status["project_id"])))
@@ -39,12 +45,7 @@ def test_opening_a_task_without_a_prediction_predicts_it(stack: RunningStack) ->
     status = stack.status()
     eventually(lambda: label_studio.predictions(task_id))
     label_studio.delete_predictions(status["label_studio"]["project_id"], status["release"])
-    opened = requests.get(
-        f"{status['label_studio']['url']}/api/tasks/{task_id}/",
-        headers={"Authorization": f"Token {status['label_studio']['token']}"},
-        timeout=120,
-    )
-    opened.raise_for_status()
+    ask_label_studio(stack, "GET", f"/api/tasks/{task_id}/")
     (prediction,) = label_studio.predictions(task_id)
     assert prediction["model_version"] == status["release"]
 
@@ -88,6 +89,24 @@ def test_a_saved_annotation_is_in_s3_and_seen_by_sync(stack: RunningStack) -> No
     stored = eventually(lambda: _stored(stack, annotation_id))
     assert stored["ContentLength"] > 0
     assert eventually(lambda: stack.heard("annotation changed", annotation=annotation_id))["is_there"]
+
+
+def test_a_photo_that_comes_to_the_bucket_is_a_pre_annotated_task_without_anyone_pressing_sync(
+    stack: RunningStack,
+) -> None:
+    status, label_studio, s3 = stack.status(), stack.label_studio(), stack.client("s3")
+    project_id, key = status["label_studio"]["project_id"], "images/incoming/new.jpg"
+    _, _, data = first_task(stack)
+    s3.copy_object(Bucket="phenoloop", Key=key, CopySource=data["image"].removeprefix("s3://"))
+
+    task = eventually(
+        lambda: next((t for t in label_studio.tasks(project_id) if str(t.data["image"]).endswith(key)), None)
+    )
+
+    (prediction,) = eventually(lambda: label_studio.predictions(task.id))
+    assert prediction["model_version"] == status["release"]
+    s3.delete_object(Bucket="phenoloop", Key=key)  # else Label Studio makes it a task again
+    ask_label_studio(stack, "DELETE", f"/api/tasks/{task.id}/")
 
 
 def test_prelabel_predicts_what_lacks_a_prediction_and_nothing_twice(stack: RunningStack) -> None:

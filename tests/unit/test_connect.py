@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from phenoloop.connect.notification import EVENTS, merged, missing_events
+from phenoloop.connect.notification import CREATED, REMOVED, merged, missing_events
 from phenoloop.connect.project import Wiring, backend_url_of, wire_project
 from phenoloop.connect.wanted import cure_of_refusal, differences, webhook_settings
 from phenoloop.errors import SettingsInvalid
+from phenoloop.settings import StorageSettings
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:annotations"
+STORAGE = StorageSettings(bucket="phenoloop")
 WIRING = Wiring(
     bucket="photos",
     image_buckets=frozenset({"photos", "archive"}),
@@ -188,31 +190,51 @@ def queue_configuration(prefix: str | None, *events: str, queue: str = QUEUE) ->
     }
 
 
+BOTH = (CREATED, REMOVED)
+PHOTOS = queue_configuration("images/", CREATED)
+PHOTOS_MISSING = f"{CREATED} under images/"
+ANNOTATIONS_MISSING = [f"{event} under annotations/" for event in BOTH]
+
+
 @pytest.mark.parametrize(
     ("configurations", "missing"),
     [
-        ([], list(EVENTS)),
-        ([queue_configuration("annotations/", *EVENTS)], []),
-        ([queue_configuration(None, *EVENTS)], []),
-        ([queue_configuration("annotations/", EVENTS[0])], [EVENTS[1]]),
-        ([queue_configuration("annotations/2024/", *EVENTS)], list(EVENTS)),
-        ([queue_configuration("annotations/", *EVENTS, queue="arn:other")], list(EVENTS)),
+        ([], [*ANNOTATIONS_MISSING, PHOTOS_MISSING]),
+        ([queue_configuration("annotations/", *BOTH)], [PHOTOS_MISSING]),
+        ([PHOTOS, queue_configuration("annotations/", *BOTH)], []),
+        ([queue_configuration(None, *BOTH)], []),
+        ([PHOTOS, queue_configuration("annotations/", CREATED)], [f"{REMOVED} under annotations/"]),
+        ([PHOTOS, queue_configuration("annotations/2024/", *BOTH)], [f"{e} under annotations/" for e in BOTH]),
+        (
+            [PHOTOS, queue_configuration("annotations/", *BOTH, queue="arn:other")],
+            [f"{e} under annotations/" for e in BOTH],
+        ),
     ],
 )
 def test_events_that_do_not_reach_the_queue_are_found(configurations: list[dict[str, Any]], missing: list[str]):
-    assert missing_events({"QueueConfigurations": configurations}, QUEUE, "annotations/") == missing
+    assert missing_events({"QueueConfigurations": configurations}, QUEUE, STORAGE) == missing
 
 
 def test_a_merged_notification_reaches_the_queue_and_keeps_what_others_configured():
-    others = queue_configuration("annotations/", *EVENTS, queue="arn:other")
+    others = queue_configuration("annotations/", *BOTH, queue="arn:other")
     topic = {"TopicArn": "arn:topic", "Events": ["s3:ObjectCreated:*"]}
     found = {
-        "QueueConfigurations": [others, queue_configuration("annotations/", EVENTS[0])],
+        "QueueConfigurations": [others, queue_configuration("annotations/", CREATED)],
         "TopicConfigurations": [topic],
     }
 
-    now = merged(found, QUEUE, "annotations/")
+    now = merged(found, QUEUE, STORAGE)
 
-    assert missing_events(now, QUEUE, "annotations/") == []
+    assert missing_events(now, QUEUE, STORAGE) == []
     assert (now["TopicConfigurations"], others in now["QueueConfigurations"]) == ([topic], True)
-    assert len(now["QueueConfigurations"]) == 2
+    assert len(now["QueueConfigurations"]) == 3
+
+
+@pytest.mark.parametrize("images", ["", "annotations/photos/"])
+def test_where_prefixes_overlap_one_configuration_hears_of_both(images: str):
+    storage = StorageSettings(bucket="phenoloop", images_prefix=images)
+
+    (configuration,) = merged({}, QUEUE, storage)["QueueConfigurations"]
+
+    assert set(configuration["Events"]) == set(BOTH)
+    assert missing_events({"QueueConfigurations": [configuration]}, QUEUE, storage) == []

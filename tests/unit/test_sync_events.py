@@ -34,6 +34,13 @@ def test_an_object_that_was_saved_or_removed_is_named_by_bucket_and_key(name: st
     assert events(of_s3(name)) == [ObjectEvent("phenoloop", "annotations/7")]
 
 
+@pytest.mark.parametrize("detail_type", ["Object Created", "Object Deleted"])
+def test_an_object_event_may_come_through_eventbridge_with_its_key_as_it_is(detail_type: str) -> None:
+    detail = {"bucket": {"name": "phenoloop"}, "object": {"key": "images/a+b%20c.jpg", "size": 5}}
+    message = json.dumps({"source": "aws.s3", "detail-type": detail_type, "detail": detail})
+    assert events(message) == [ObjectEvent("phenoloop", "images/a+b%20c.jpg")]
+
+
 def test_a_package_that_was_approved_is_named_by_its_arn() -> None:
     message = of_eventbridge(PACKAGE_CHANGED, ModelPackageArn=PACKAGE, ModelApprovalStatus="Approved")
     assert events(message) == [RegistryEvent(PACKAGE)]
@@ -55,7 +62,16 @@ def test_any_key_survives_its_url_encoding(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "[]", "{}", "nonsense", '{"Records": [{}]}', of_eventbridge("EC2 Instance State-change Notification")]
+    "body",
+    [
+        "",
+        "[]",
+        "{}",
+        "nonsense",
+        '{"detail-type": "Object Created", "detail": {}}',
+        '{"Records": [{}]}',
+        of_eventbridge("EC2 Instance State-change Notification"),
+    ],
 )
 def test_anything_else_is_refused_with_one_clear_error(body: str) -> None:
     with pytest.raises(EventInvalid):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.scored_photos import filled, find, some_photo, true
-from training.evaluation.blame import Blame, advice, blamed, blamed_by_annotator
+from tests.unit.scored_photos import find, some_photo, true
+from training.evaluation.blame import Blame, advice, blamed
 from training.evaluation.comparison import Found, Truth
 from training.masks import PlacedMask
 
@@ -70,23 +70,6 @@ def test_each_object_and_each_find_counts_for_one_error_at_most(seed: int) -> No
     of = blamed(truth, asked).detector
     assert of["missed"] + of["misplaced"] + of["wrong_label"] <= len(truth)
     assert of["extra"] + of["misplaced"] + of["wrong_label"] <= len(asked)
-
-
-def test_an_annotator_who_changes_a_mask_blames_the_segmenter_even_for_little() -> None:
-    predicted = [replace(find(0, 0.9), mask=drawn(9))]
-    assert blamed_by_annotator(predicted, [true(0, masked=True)]).segmenter == {"bad_mask": 1}
-    assert blamed([true(0, masked=True)], predicted).errors == 0
-
-
-def test_an_annotator_who_draws_deletes_and_renames_blames_the_detector() -> None:
-    predicted = [find(0, 0.9), find(50, 0.8), find(100, 0.7)]
-    corrected = [true(0, "tomato", masked=True), true(50, masked=True), true(200, masked=True)]
-    assert blamed_by_annotator(predicted, corrected).detector == {"wrong_label": 1, "extra": 1, "missed": 1}
-
-
-def test_what_annotators_leave_alone_is_nobodys_fault() -> None:
-    corrected = [Truth("carrot", find(0, 0.9).box_px, filled(0))]
-    assert blamed_by_annotator([find(0, 0.9)], corrected).errors == 0
 
 
 def blame(detector: int, segmenter: int) -> Blame:

@@ -23,8 +23,6 @@ NEAR = 0.1
 """Box IoU from which a find that is on no object is a misplaced one rather than an extra one."""
 GOOD_MASK = 0.75
 """IoU below which a mask is bad."""
-UNTOUCHED_MASK = 0.97
-"""IoU below which an annotator changed a mask: decoding and drawing it anew costs less."""
 
 _SURE = 0.7
 _Z = 1.959964
@@ -51,7 +49,7 @@ class Advice:
     reason: str
 
 
-def blamed(truth: Sequence[Truth], asked: Sequence[Found], *, good_mask: float = GOOD_MASK) -> Blame:
+def blamed(truth: Sequence[Truth], asked: Sequence[Found]) -> Blame:
     """Of one photo. `asked`: the detector's finds with its own boxes, and what the segmenter drew there, or no mask.
 
     An object without a mask says nothing about the segmenter, one without a label goes with any.
@@ -63,20 +61,12 @@ def blamed(truth: Sequence[Truth], asked: Sequence[Found], *, good_mask: float =
     for find, there in on_object.items():
         if name_of(truth[there]) not in (None, name_of(asked[find])):
             detector["wrong_label"] += 1
-        elif _is_bad(asked[find], truth[there], good_mask):
+        elif _is_bad(asked[find], truth[there]):
             segmenter["bad_mask"] += 1
     detector["misplaced"] = len(near)
     detector["extra"] = len(asked) - len(on_object) - len(near)
     detector["missed"] = len(truth) - len(on_object) - len(near)
     return Blame(+detector, +segmenter)
-
-
-def blamed_by_annotator(predicted: Sequence[Found], corrected: Sequence[Truth]) -> Blame:
-    """Of one photo, by what the annotator made of the chain's prediction: deleted, drawn, moved, renamed, redrawn.
-
-    Whoever touches a mask found it wanting, so here a mask is bad as soon as it was changed.
-    """
-    return blamed(corrected, predicted, good_mask=UNTOUCHED_MASK)
 
 
 def advice(blame: Blame) -> Advice:
@@ -109,10 +99,10 @@ def _near(asked: Sequence[Found], overlaps: Array, on_object: dict[int, int]) ->
     return near
 
 
-def _is_bad(find: Found, there: Truth, good_mask: float) -> bool:
+def _is_bad(find: Found, there: Truth) -> bool:
     if there.mask is None:
         return False
-    return find.mask is None or mask_iou(find.mask, there.mask) < good_mask
+    return find.mask is None or mask_iou(find.mask, there.mask) < GOOD_MASK
 
 
 def _wilson_low(hits: int, total: int) -> float:
