@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.contrast.segmenter import ContrastSegmenter
 from training.learning.encoders import Encoder
 
 NAME = "guess-unet-1"
@@ -55,6 +56,11 @@ class SegmenterNetwork(torch.nn.Module):  # type: ignore[misc]
     def forward(self, colours: Tensor, told: Tensor) -> Tensor:
         """(B, H/2, W/2) logits of (B, 3, H, W) colours in 0..1; `told` (B, 5, H/2, W/2)."""
         return self.decoder(*self.encoder(colours), told)
+
+
+def first_guess() -> ContrastSegmenter:
+    """What the network corrects. Coarser and with fewer rounds than release 0's: as good a start in half the time."""
+    return ContrastSegmenter(grid_px=112, rounds=3)
 
 
 def told(guess: Tensor, box: Tensor, by_point: Tensor) -> Tensor:

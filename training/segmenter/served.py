@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.contrast.segmenter import ContrastSegmenter
 from training.contrast.touching import whole_object
-from training.segmenter.network import Decoder, told
+from training.segmenter.network import Decoder, first_guess, told
 
 
 class ServedSegmenter(torch.nn.Module):  # type: ignore[misc]
@@ -14,7 +13,7 @@ class ServedSegmenter(torch.nn.Module):  # type: ignore[misc]
 
     def __init__(self, encoder: torch.nn.Module, decoder: Decoder, side_px: int) -> None:
         super().__init__()
-        self.first = ContrastSegmenter()
+        self.first = first_guess()
         self.encoder = encoder
         self.decoder = decoder
         self.side_px = side_px

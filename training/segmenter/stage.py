@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from loc360.wire import Image
-from training.contrast.segmenter import ContrastSegmenter
 from training.data.dataset import LabelledObject, LabelledPhoto, evenly_spaced, labels_of
 from training.errors import JobFailed
 from training.hyperparameters import Hyperparameters
@@ -20,7 +19,7 @@ from training.learning.lesson import Learnt, Measured
 from training.looks.augmentations import augmentation
 from training.looks.pictures import Album
 from training.segmenter.measured import measured, true_crops
-from training.segmenter.network import NAME, SegmenterNetwork, told
+from training.segmenter.network import NAME, SegmenterNetwork, first_guess, told
 from training.segmenter.samples import Crop, crop
 from training.segmenter.served import ServedSegmenter
 
@@ -72,7 +71,7 @@ class SegmenterLesson:
         self.network = SegmenterNetwork(Encoder(settings.encoder, settings.encoder_weights))
         self._album = Album(train, (), _ALBUM_SIDE_PX)
         self._objects = [(photo, index) for photo, index, _ in self._album.masked_objects()]
-        self._first = torch.jit.script(ContrastSegmenter())
+        self._first = torch.jit.script(first_guess())
         self._validation = list(true_crops(Album(evenly_spaced(validation, _MOST_MEASURED), (), _ALBUM_SIDE_PX)))
         self._recoloured = augmentation(settings.augmentation)
 
