@@ -4,15 +4,21 @@ import os
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
 
 from serving.app import InferenceApp, create_app
 
-GRACEFUL_S = 30
-THREADS = 4
+GRACEFUL_S = 25
+"""SageMaker kills 30 s after SIGTERM."""
+LEAST_THREADS = 4
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """One worker, so one model in memory; torch lets go of the interpreter, so its threads do share the cores."""
+    """One worker, so one model in memory; torch lets go of the interpreter, so its threads do share the cores.
+
+    A request computes on one core. Twice as many threads as cores, so that `/ping` and photos that are still
+    coming in or being decoded find one.
+    """
 
     def load_config(self) -> None:
         for name, value in _settings(os.environ).items():
@@ -22,10 +28,22 @@ class Server(BaseApplication):  # type: ignore[misc]
         return create_app()
 
 
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Told to stop, it refuses new connections at once, rather than leave them waiting until it has ended."""
+
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
+
 def main() -> None:
     """Environment: `SAGEMAKER_BASE_DIR` (/opt/ml), `SAGEMAKER_BIND_TO_PORT` (8080), `SAGEMAKER_MODEL_SERVER_WORKERS`
-    (1), `SERVING_THREADS` (4), `SERVING_HOST` (all interfaces).
+    (1), `SERVING_THREADS` (two a core), `OMP_NUM_THREADS` (1), `SERVING_HOST` (all interfaces), `PHENOLOOP_ENDPOINT`
+    (the endpoint's name, for its metrics).
     """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     Server().run()
 
 
@@ -33,14 +51,18 @@ def _settings(environment: "os._Environ[str]") -> dict[str, Any]:
     host = environment.get("SERVING_HOST", "0.0.0.0")  # noqa: S104  # SageMaker asks from outside the container
     return {
         "bind": f"{host}:{environment.get('SAGEMAKER_BIND_TO_PORT', '8080')}",
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "workers": int(environment.get("SAGEMAKER_MODEL_SERVER_WORKERS", "1")),
-        "threads": int(environment.get("SERVING_THREADS", str(THREADS))),
+        "threads": int(environment.get("SERVING_THREADS", str(_threads()))),
         "timeout": 120,
         "graceful_timeout": GRACEFUL_S,
         "loglevel": "warning",
         "control_socket_disable": True,
     }
+
+
+def _threads() -> int:
+    return max(LEAST_THREADS, 2 * len(os.sched_getaffinity(0)))
 
 
 if __name__ == "__main__":

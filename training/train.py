@@ -14,11 +14,11 @@ import torch
 from lightning_fabric import Fabric
 
 from training.archives.archive import write_model
-from training.archives.drift import Statistics, seen, statistics
 from training.archives.export import exported, loaded
 from training.archives.parity import checked_parity
+from training.archives.reference import drift_reference
 from training.contrast.export import SIDE_LIMITS_PX
-from training.data.dataset import LabelledPhoto, evenly_spaced, labels_of, read_photos
+from training.data.dataset import LabelledPhoto, labels_of, read_photos
 from training.detector.stage import DetectorLesson
 from training.errors import JobFailed
 from training.hyperparameters import Hyperparameters, read_hyperparameters
@@ -29,15 +29,12 @@ from training.learning.course import Taught, trained
 from training.learning.lesson import Lesson
 from training.learning.limits import Deadline, Stop
 from training.learning.weights import placed_weights
-from training.looks.pictures import Album
 from training.looks.preview import augmentation_sheet
 from training.places import Places
 from training.segmenter.stage import LEAST_MASK_PX, SegmenterLesson, without_specks
 
 _LEAST_FINISHING_S, _FINISHING_SHARE = 10.0, 1.5
 """Kept of the time for the model's export: that often as long as loading took, which tells how busy the machine is."""
-_MOST_LOOKED_AT, _LOOK_SIDE_PX = 32, 512
-"""Training photos that tell what all look like."""
 
 Photos = Mapping[str, Sequence[LabelledPhoto]]
 """By channel."""
@@ -100,8 +97,10 @@ def _write(
 ) -> None:  # fmt: skip
     """Raises JobFailed if the export is not what was learnt."""
     model = exported(taught.learnt.module)
-    shown = photos["validation"] if any(photo.objects for photo in photos["validation"]) else photos["train"]
-    parity = checked_parity(settings.stage, taught.learnt.module, loaded(model), shown)
+    served, train, validation = loaded(model), photos["train"], photos["validation"]
+    shown = validation if any(photo.objects for photo in validation) else train
+    parity = checked_parity(settings.stage, taught.learnt.module, served, shown)
+    threshold = taught.learnt.about.get("score_threshold", 0.0)
     encoder = lesson.network.encoder
     about = {
         "role": settings.stage,
@@ -119,7 +118,7 @@ def _write(
         "validation": {"quality": taught.quality, **taught.figures},
         "parity": parity.described(),
         "environment": _environment(fabric),
-        "drift": _drift(photos["train"]),
+        "drift": drift_reference(settings.stage, served, train, validation, threshold),
         **taught.learnt.about,
     }
     history = "".join(json.dumps(line) + "\n" for line in taught.history)
@@ -134,17 +133,6 @@ def _environment(fabric: Fabric) -> dict[str, Any]:
         "processes": fabric.world_size,
         "precision": precision_of(fabric),
     }
-
-
-def _drift(photos: Sequence[LabelledPhoto]) -> Statistics:
-    looked_at = evenly_spaced(photos, _MOST_LOOKED_AT)
-    album = Album([replace(photo, objects=()) for photo in looked_at], (), _LOOK_SIDE_PX)
-    return statistics(
-        [
-            seen(album.picture(index).image, photo.width_px, photo.height_px, len(photo.objects))
-            for index, photo in enumerate(looked_at)
-        ]
-    )
 
 
 def _placed(settings: Hyperparameters, places: Places) -> Hyperparameters:

@@ -138,7 +138,7 @@ class Replies:
 class Live:
     release: Release
 
-    def current(self) -> Release:
+    def current(self, project: int | None = None) -> Release:
         return self.release
 
 

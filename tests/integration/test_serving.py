@@ -1,14 +1,19 @@
 """`python -m serving` as SageMaker runs it: a process with an archive, asked over HTTP."""
 
+import base64
+import io
 import json
 import signal
+import socket
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
 import pytest
 
 from loc360.wire import (
@@ -23,6 +28,7 @@ from loc360.wire import (
     encode_detector_request,
     encode_segmenter_request,
 )
+from tests.contract.sagemaker_server import wait_until
 from tests.integration.containers import Container, error_message, running, with_handler
 
 pytestmark = pytest.mark.integration
@@ -100,9 +106,60 @@ def test_a_request_for_the_other_model_is_refused(detector: Container, segmenter
     assert segmenter.invoke(asked_for(table_with()))[0] == 400
 
 
-def test_only_json_is_taken(detector: Container) -> None:
-    assert detector.invoke(asked_for(table_with()), "image/jpeg")[0] == 415
+def packed(photo: Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.fromarray(photo).save(file, kind, **options)
+    return file.getvalue()
+
+
+def npy(photo: Image) -> bytes:
+    file = io.BytesIO()
+    np.save(file, photo)
+    return file.getvalue()
+
+
+def test_a_photo_as_it_is_has_the_same_finds_as_in_json(detector: Container) -> None:
+    photo = table_with((100, 100, 40), (300, 120, 30))
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = 6
+    jpeg = packed(photo, "JPEG", quality=95)
+    in_json = json.dumps({"release": "", "image": base64.b64encode(jpeg).decode()})
+    assert detector.invoke(jpeg, "image/jpeg") == detector.invoke(in_json)
+    sideways = packed(np.rot90(photo).copy(), "PNG", exif=exif)
+    as_png = detector.invoke(packed(photo, "PNG"), "image/png")
+    assert as_png == detector.invoke(npy(photo), "application/x-npy") == detector.invoke(sideways, "image/png")
+    assert len(decode_detector_reply(as_png[1]).finds) == 2
+
+
+def test_the_segmenter_takes_a_photo_as_it_is_and_a_box(segmenter: Container) -> None:
+    photo = table_with((200, 150, 60))
+    status, body = segmenter.invoke(npy(photo), "application/x-npy", "trace_id=t-1;box=138,88,262,212")
+    (reply,) = decode_segmenter_replies(body)
+    truth = cv2.circle(np.zeros((360, 480), np.uint8), (200, 150), 60, 1, -1) > 0
+    assert (status, reply.echo.release, reply.echo.box) == (200, "", (138, 88, 262, 212))
+    assert (reply.mask & truth).sum() / (reply.mask | truth).sum() > 0.95
+    assert segmenter.invoke(npy(photo), "application/x-npy", "box=1,2,3")[0] == 400
+
+
+def test_other_content_types_are_refused(detector: Container) -> None:
+    status, answer = detector.invoke(asked_for(table_with()), "text/csv")
+    assert status == 415
+    assert error_message(answer).startswith("Send application/json, image/jpeg")
+    assert detector.invoke(b"no picture", "image/jpeg")[0] == 400
     assert detector.invoke(asked_for(table_with()), "application/json; charset=utf-8")[0] == 200
+
+
+def test_each_invocation_leaves_its_metrics_in_the_log(detector: Container) -> None:
+    detector.invoke(asked_for(table_with((100, 100, 40))), attributes="trace_id=m-1")
+
+    def told() -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in detector.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("trace_id") == "m-1" and "_aws" in line]
+
+    wait_until(lambda: bool(told()))
+    (line,) = told()
+    assert (line["Endpoint"], line["Role"], line["Objects"]) == ("endpoint-1", "detector", 1)
+    assert line["LatencyMs"] > 0
 
 
 def test_more_than_sagemaker_hands_over_is_refused(detector: Container) -> None:
@@ -167,13 +224,16 @@ def transform_fn(model, body, content_type, accept): raise KeyError("inner secre
     assert "Traceback" in container.log.read_text()
 
 
-def test_sigterm_lets_a_request_end_and_then_the_server(container_python: Path, tmp_path: Path) -> None:
+def test_sigterm_lets_a_request_end_refuses_new_ones_and_ends_the_server(
+    container_python: Path, tmp_path: Path
+) -> None:
     code = f"""
 import pathlib, time
 def model_fn(model_dir): return None
 def transform_fn(model, body, content_type, accept):
     pathlib.Path({str(tmp_path / "asked")!r}).touch()
-    time.sleep(1)
+    while not pathlib.Path({str(tmp_path / "go")!r}).exists():
+        time.sleep(0.02)
     return body
 """
     answers = []
@@ -181,9 +241,18 @@ def transform_fn(model, body, content_type, accept):
         container.wait_for_ping(200)
         asking = threading.Thread(target=lambda: answers.append(container.invoke('{"last": true}')))
         asking.start()
-        while not (tmp_path / "asked").exists():
-            time.sleep(0.02)
+        wait_until((tmp_path / "asked").exists)
         container.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: refuses(container))
+        (tmp_path / "go").touch()
         asking.join()
-        assert container.process.wait(30) == 0
+        assert container.process.wait(10) == 0
     assert answers == [(200, b'{"last": true}')]
+
+
+def refuses(container: Container) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", container.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False

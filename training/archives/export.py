@@ -20,5 +20,5 @@ def exported(module: torch.nn.Module) -> bytes:
 
 
 def loaded(model: bytes) -> Any:
-    """As an endpoint loads it."""
-    return torch.jit.load(io.BytesIO(model), map_location="cpu").eval()
+    """As an endpoint loads it (`serving.inference`)."""
+    return torch.jit.freeze(torch.jit.load(io.BytesIO(model), map_location="cpu").eval())

@@ -22,7 +22,7 @@ from training.looks.augmentations import augmentation
 from training.looks.pictures import Album, Picture
 
 SIDE_PX, QUICK_SIDE_PX = 640, 384
-_QUICK_S = 300.0
+_QUICK_S = 600.0
 """With less time, and no GPU, more views of the photos serve better than finer ones."""
 _MOST_MEASURED, _MOST_SHOWN = 24, 4
 
