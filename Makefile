@@ -10,7 +10,7 @@ RUN := $(UV) run --no-sync
 # Wheels that the user's pip finds, uv finds too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test check audit chaos fuzz quality speed format clean
+.PHONY: demo test check audit chaos fuzz quality speed video format clean
 demo: .venv/.synced
 	@$(RUN) phenoloop up $(if $(DATA),--data-dir "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)") $(foreach port,$(PORTS),--port $(port))
 
@@ -45,6 +45,10 @@ quality: .venv/.synced
 
 speed: .venv/.synced
 	@$(RUN) python -m benchmarks.speed --json artifacts/speed.json $(if $(PHOTOS),--photos $(PHOTOS))
+
+# The loop once around, filmed in Chromium: MP4 and GIF in OUT, a quarter of an hour. Wants ffmpeg, too.
+video: .venv/.synced
+	@$(RUN) python -m tests.video $(if $(OUT),--out "$(OUT)") $(if $(SEED),--seed $(SEED))
 
 format: .venv/.synced
 	@$(RUN) ruff check --fix .

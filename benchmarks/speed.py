@@ -155,7 +155,7 @@ def _print(console: Console, told: Mapping[str, Any]) -> None:
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description="How long a run takes.")
     parser.add_argument("--photos", type=int, default=200)
-    parser.add_argument("--first-s", type=int, default=150, help="training time of the run before")
+    parser.add_argument("--first-s", type=int, default=300, help="training time of the run before")
     parser.add_argument("--train-s", type=int, default=360, help="training time of the run that is timed")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()

@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from werkzeug.exceptions import UnsupportedMediaType
 
-from ml_backend.auth import require_credentials
 from ml_backend.backend import Backend
 from ml_backend.errors import answer_errors_in_json
 from ml_backend.headers import harden_answers
@@ -20,6 +19,7 @@ from ml_backend.messages import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.model import phenoloop_model
 from ml_backend.openapi import openapi_document
 from ml_backend.tracing import trace_requests
+from phenoloop.auth import require_credentials
 from phenoloop.door import readiness
 from phenoloop.errors import ReleaseMissing
 from phenoloop.jobs import enqueue_prelabel
@@ -58,8 +58,7 @@ def create_app(backend: Backend, settings: BackendSettings) -> Flask:
     @app.post("/setup")
     def setup() -> dict[str, Any]:
         """Label Studio asks before each batch; the version comes from memory."""
-        _body(SetupRequest)
-        return {"model_version": backend.chain.version()}
+        return {"model_version": backend.chain.version(_body(SetupRequest).project_id)}
 
     @app.get("/versions")
     def versions() -> dict[str, Any]:

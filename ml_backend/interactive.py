@@ -40,7 +40,8 @@ def segment(backend: Backend, task: Task, config: LabellingConfig, drawn: Sequen
     """
     region = last_prompt(drawn)
     with photo(backend, task, config) as image:
-        result = backend.chain.segment(image, as_prompt(region), mm_per_px=scale_mm_per_px(task))
+        prompt, scale = as_prompt(region), scale_mm_per_px(task)
+        result = backend.chain.segment(image, prompt, mm_per_px=scale, project=task.project)
     items = prompted_regions(
         shapes(result),
         config,

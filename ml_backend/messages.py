@@ -7,6 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 Item = TypeVar("Item")
 Many = Annotated[list[Item], FailFast()]
 """A list of which the first wrong item is enough: millions of them would make millions of errors."""
+MAX_DIGITS = 20
+"""Of a project's number."""
 
 
 def _none_is_empty(value: Any) -> Any:
@@ -41,7 +43,14 @@ class PredictRequest(_Message):
 
 class SetupRequest(_Message):
     project: str
+    """`ID.created`."""
     label_config: str = Field(default="", alias="schema")
+
+    @property
+    def project_id(self) -> int | None:
+        """None if it says none."""
+        number = self.project.partition(".")[0]
+        return int(number) if number.isascii() and number.isdecimal() and len(number) < MAX_DIGITS else None
 
 
 class _Named(_Message):

@@ -81,7 +81,7 @@ def outcomes(
 def predict(backend: Backend, task: Task, config: LabellingConfig) -> Prediction:
     """One task through the chain. Raises what the chain and the image store raise, and TaskInvalid."""
     with photo(backend, task, config) as image:
-        result = backend.chain.annotate(image, mm_per_px=scale_mm_per_px(task))
+        result = backend.chain.annotate(image, mm_per_px=scale_mm_per_px(task), project=task.project)
     backend.metrics.objects.inc(len(result.instances))
     with backend.metrics.timed("regions"):
         items = regions(

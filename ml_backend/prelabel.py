@@ -1,8 +1,8 @@
 """Pre-labelling in the background: RQ jobs of a few tasks each, safe to run twice.
 
-A job asks Label Studio which of its tasks lack a prediction of the live version, predicts those, asks again, stores
-what is still lacking, and deletes what earlier releases predicted for tasks that nobody annotated yet. Losing the queue
-loses nothing: Label Studio asks for what it lacks when a task is opened.
+A job asks Label Studio which of its tasks lack a prediction of the version that is live for their project, predicts
+those, asks again, stores what is still lacking, and deletes what earlier releases predicted for tasks that nobody
+annotated yet. Losing the queue loses nothing: Label Studio asks for what it lacks when a task is opened.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def prelabel(backend: Backend, project_id: int, task_ids: Sequence[int]) -> int:
     others, so that the job counts as failed. Raises LabelStudioUnavailable, LabelStudioRefused, LabellingConfigInvalid,
     ReleaseMissing.
     """
-    label_studio, version = backend.label_studio, backend.chain.version()
+    label_studio, version = backend.label_studio, backend.chain.version(project_id)
     config = labelling_config(label_studio.project(project_id).label_config)
     lacking = label_studio.tasks(project_id, ids=task_ids, without_version=version)
     tasks = [Task(id=task.id, project=project_id, data=task.data) for task in lacking]
@@ -41,7 +41,7 @@ def prelabel(backend: Backend, project_id: int, task_ids: Sequence[int]) -> int:
     stored = [{"task": task.id, **done[task.id]} for task in still]
     label_studio.import_predictions(project_id, stored)
     superseded = 0
-    if backend.chain.version() == version:  # else what we stored is superseded itself
+    if backend.chain.version(project_id) == version:  # else what we stored is superseded itself
         superseded = _delete_superseded(label_studio, project_id, task_ids, version)
     structlog.get_logger().info(
         "tasks pre-labelled",

@@ -1,13 +1,16 @@
 """Where a process without a web face of its own tells how it does: `/health`, `/ready`, `/metrics`.
 
-For the machine's own network only: read-only, without secrets, and without credentials.
+For the machine's own network only: read-only, without secrets, and without credentials. Behind the same door sync has
+its console, which asks for them.
 """
 
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication
 
 import structlog
 import waitress  # type: ignore[import-untyped]
@@ -18,19 +21,45 @@ from phenoloop.metrics import Metrics
 from phenoloop.settings import MonitoringSettings
 
 THREADS = 2
+CONSOLE_THREADS = 8
+"""Whoever waits at the console keeps no look at the health waiting."""
 SLOW_CLIENT_S = 10
 Answer = tuple[HTTPStatus, str, str]
 """Status, content type, body."""
 
 
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What answers on `/console` and below; whom it answers is its own business."""
+
+    app: WSGIApplication
+    max_body_bytes: int
+
+
 class Door:
     """The WSGI application."""
 
-    def __init__(self, metrics: Metrics, problems: Callable[[], list[str]], stuck: Callable[[], str] = str) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        problems: Callable[[], list[str]],
+        stuck: Callable[[], str] = str,
+        console: Console | None = None,
+    ) -> None:
         """`problems` keep the process from doing its work now; `stuck` says why only a restart helps, or nothing."""
-        self._metrics, self._problems, self._stuck = metrics, problems, stuck
+        self._metrics, self._problems, self._stuck, self._console = metrics, problems, stuck, console
 
-    def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    @property
+    def threads(self) -> int:
+        return CONSOLE_THREADS if self._console else THREADS
+
+    @property
+    def max_body_bytes(self) -> int:
+        return self._console.max_body_bytes if self._console else 1024
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if self._console and environ["PATH_INFO"].split("/")[1:2] == ["console"]:
+            return self._console.app(environ, start_response)
         status, content_type, text = self._answer(environ["PATH_INFO"])
         body = text.encode()
         headers = {"Content-Type": content_type, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
@@ -69,10 +98,10 @@ def open_door(settings: MonitoringSettings, door: Door) -> None:
             door,
             host=settings.host,
             port=settings.port,
-            threads=THREADS,
+            threads=door.threads,
             connection_limit=20,
             channel_timeout=SLOW_CLIENT_S,
-            max_request_body_size=1024,
+            max_request_body_size=door.max_body_bytes,
             ident=None,
         )
     except OSError as error:

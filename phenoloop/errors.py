@@ -137,6 +137,36 @@ class SmokeTestFailed(PhenoloopError):
     """A new chain's endpoints are in service but don't do what the module needs."""
 
 
+class ShadowFailed(PhenoloopError):
+    """A new chain surely does worse than the live one on what was really asked."""
+
+
+class AlarmRaised(PhenoloopError):
+    """CloudWatch says that an endpoint of a new chain does badly."""
+
+
+class CloudWatchUnavailable(PhenoloopError):
+    """CloudWatch did not answer, throttled or refused us."""
+
+    retryable = True
+
+
+class ModuleRefused(PhenoloopError):
+    """A Loc360 module breaks the platform's contract, or is not of the release it is to be published for."""
+
+
+class ModuleNotBuilt(PhenoloopError):
+    """A Loc360 module could not be built or installed, for want of packages or time."""
+
+    retryable = True
+
+
+class RemoteFailed(PhenoloopError):
+    """The git remote did not answer or refused what we pushed."""
+
+    retryable = True
+
+
 class LabellingConfigInvalid(PhenoloopError):
     """The project's labelling configuration can't be used."""
 
@@ -179,5 +209,15 @@ class EventInvalid(PhenoloopError):
     """A queue message is not an S3 event we know."""
 
 
+class ConsoleBusy(PhenoloopError):
+    """As many people as the console serves at once are trying photos."""
+
+    retryable = True
+
+
 class LocalStackError(PhenoloopError):
     """A local service can't be installed, started or reached."""
+
+
+class DeploymentFailed(PhenoloopError):
+    """The AWS stack could not be planned or deployed."""

@@ -1,9 +1,10 @@
 """Settings of the running services: read once, at the start of a process, from the environment."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from yaml import YAMLError
 
@@ -121,10 +122,67 @@ class TrainingSettings(_Section):
     """Of preprocessing, training and evaluation. Its tag stands for the code: another one trains anew."""
     serving_image: str = ""
     endpoint_instance_type: str = "ml.c5.large"
+    endpoint_instances_max: int = Field(default=1, ge=1)
+    """Above 1, each endpoint grows with its calls up to so many instances, and shrinks again to one."""
+    serverless_memory_mb: int | None = Field(default=None, ge=1024, le=6144, multiple_of=1024)
+    """Given, endpoints are serverless ones of so much memory, instead of instances: idle ones cost nothing, and the
+    first call after a pause waits until one has started."""
+    serverless_calls_at_once: int = Field(default=8, ge=1, le=200)
     spot: bool = True
     """Train on spot instances: far cheaper, and a training that loses them goes on from its checkpoint."""
     parameters: dict[str, str | int | float] = {}
     """Of the pipeline, where its defaults don't fit: see `phenoloop pipeline definition`."""
+
+
+class ReleaseSettings(_Section):
+    """How careful a chain goes live. Its way and all reasons are in the rollout's record."""
+
+    shadow_photos: int = Field(default=12, ge=0)
+    """So many of the newest predicted photos go through the new chain before it goes live; 0 leaves it out. A dozen
+    shows what is surely broken; whether a chain is better is the evaluation's business."""
+    shadow_failures: float = Field(default=0.25, ge=0, le=1)
+    """Share of these photos on which it may fail: a sound chain fails on none but broken photos."""
+    shadow_found: float = Field(default=0.2, ge=0, le=1)
+    """Of as many objects as the live chain found, it must find this share: better chains drop some, none drops most."""
+    shadow_slower: float = Field(default=5.0, gt=1)
+    """Times the live chain's median time on the same photos: a larger network is allowed, one on the wrong machine
+    is not."""
+    canary_projects: tuple[int, ...] = ()
+    """Label Studio projects that get a new chain first; none, and it goes live for all at once."""
+    canary_s: float = Field(default=3600.0, ge=0)
+    """Without an alarm for so long, the others follow."""
+    watch_s: float = Field(default=1800.0, ge=0)
+    """So long after going live an alarm of its endpoints rolls a chain back by itself."""
+    alarm_error_percent: float = Field(default=5.0, gt=0, le=100)
+    """Of one endpoint's calls in a minute, two minutes of three: single broken photos stay below."""
+    alarm_latency_ms: float = Field(default=20_000.0, gt=0)
+    """90th percentile of a minute, two minutes of three. SageMaker ends a call at 60 s."""
+    keep_previous_s: float = Field(default=7 * 24 * 3600.0, ge=0)
+    """So long the endpoints of the release before stay up for a way back; then they are deleted."""
+    open_tasks_a_minute: int = Field(default=240, ge=1)
+    """Predicted anew after a release, newest first; the endpoints' remaining time is the annotators'."""
+
+
+class Loc360Settings(_Section):
+    """The git remote that the Loc360 module is published to."""
+
+    remote: str = ""
+    """Any that git takes: https, ssh or a path, without a password, since credentials are git's own. None, and nothing
+    is pushed."""
+    branch: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    author_name: str = Field(default="Phenoloop", min_length=1)
+    author_email: str = Field(default="phenoloop@localhost", min_length=1)
+    timeout_s: float = Field(default=120.0, gt=0)
+    """For one command of git."""
+
+    @field_validator("remote")
+    @classmethod
+    def _without_secret_or_program(cls, remote: str) -> str:
+        if re.search(r"^https?://[^/]*@", remote):
+            raise ValueError("leave the credentials to git: a credential helper or ssh")
+        if remote.startswith("-") or re.match(r"\w+::", remote):
+            raise ValueError("https://, ssh://, host:path or a path")
+        return remote
 
 
 class Settings(BaseSettings):
@@ -145,7 +203,9 @@ class Settings(BaseSettings):
     chain: ChainSettings = ChainSettings()
     retraining: RetrainingSettings = RetrainingSettings()
     training: TrainingSettings = TrainingSettings()
+    release: ReleaseSettings = ReleaseSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    loc360: Loc360Settings = Loc360Settings()
     queue_url: str
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
     """May hold a password; `rediss://` is TLS."""

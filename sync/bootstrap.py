@@ -13,7 +13,12 @@ from phenoloop.settings import Settings
 from sync.loop import Loop
 from sync.metrics import SyncMetrics
 from sync.open_tasks import OpenTasks
-from sync.release import Releaser
+from sync.release.alarms import Alarms
+from sync.release.hosting import Hosting
+from sync.release.releaser import Releaser
+from sync.release.rollouts import Rollouts
+from sync.release.shadow import Shadow
+from sync.release.smoke import SmokeTest
 from sync.runs import Runs
 from sync.snapshot import SnapshotStore
 from sync.worker import SyncWorker
@@ -47,6 +52,7 @@ def build_loop(settings: Settings, *, patience: Config = PATIENCE, metrics: Sync
         timeout_s=chain.invoke_timeout_s,
         watch=EndpointWatch(metrics),
     )
+    open_tasks = OpenTasks(label_studio, prelabel_queue(settings.redis_url), storage.bucket, storage.annotations_prefix)
     return Loop(
         s3=s3,
         sagemaker=sagemaker,
@@ -56,10 +62,20 @@ def build_loop(settings: Settings, *, patience: Config = PATIENCE, metrics: Sync
         ),
         runs=Runs(s3, sagemaker, storage, training),
         releases=releases,
-        releaser=Releaser(s3, sagemaker, releases, images, endpoints, storage, training),
-        open_tasks=OpenTasks(
-            label_studio, prelabel_queue(settings.redis_url), storage.bucket, storage.annotations_prefix
+        releaser=Releaser(
+            s3=s3,
+            sagemaker=sagemaker,
+            store=releases,
+            rollouts=Rollouts(s3, storage),
+            hosting=Hosting(sagemaker, boto3.client("application-autoscaling", config=patience), training),
+            alarms=Alarms(boto3.client("cloudwatch", config=patience), settings.release),
+            smoke=SmokeTest(s3, images, endpoints, storage),
+            shadow=Shadow(open_tasks, images, endpoints, settings.release),
+            storage=storage,
+            training=training,
+            settings=settings.release,
         ),
+        open_tasks=open_tasks,
         settings=settings,
         metrics=metrics,
     )

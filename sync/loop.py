@@ -14,43 +14,29 @@ import structlog
 
 from phenoloop.chain.release import Release
 from phenoloop.chain.releases import ReleaseStore
-from phenoloop.errors import (
-    EndpointRefused,
-    EndpointUnavailable,
-    NotAChain,
-    NothingToLearn,
-    PhenoloopError,
-    RegistryFailed,
-    ReleaseMissing,
-    RunMissing,
-    SmokeTestFailed,
-)
+from phenoloop.errors import NothingToLearn, PhenoloopError, RegistryFailed, RunMissing
 from phenoloop.labelling.client import LabelStudio
-from phenoloop.logs import traced
+from phenoloop.publishing.publishing import publish
 from phenoloop.settings import Settings
 from sync.annotations import annotation_id
 from sync.catalogue import Catalogue
+from sync.following import Following
 from sync.label_studio import Exports
 from sync.metrics import SyncMetrics
-from sync.open_tasks import Behind, OpenTasks
+from sync.open_tasks import OpenTasks
 from sync.photos import NewPhotos
 from sync.pipeline.parameters import Value
 from sync.policy import Decision, Pending, decide
-from sync.registry import ChainPackage, approve, newest_approved, packages, reject
-from sync.release import Releaser, remove_failed
+from sync.publication import Publication
+from sync.registry import ChainPackage
+from sync.release.concern import STARTING_S, ReleaseConcern
+from sync.release.releaser import Releaser
 from sync.runs import Run, Runs
 from sync.snapshot import SnapshotStore
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
-
-REFUSED = (EndpointRefused, SmokeTestFailed, NotAChain)
-"""Another look would find the same."""
-GIVE_UP_S = 900.0
-"""On endpoints that are in service and fail at the smoke test."""
-STARTING_S = 2.0
-"""Between two looks at endpoints that start, or at tasks that are being predicted."""
 
 
 class Loop:
@@ -70,18 +56,22 @@ class Loop:
         settings: Settings,
         metrics: SyncMetrics | None = None,
     ) -> None:
-        self._s3, self._sagemaker = s3, sagemaker
+        self._s3 = s3
         self.snapshots, self.runs, self.releases = snapshots, runs, releases
         self.releaser, self.open_tasks, self.settings = releaser, open_tasks, settings
         self.metrics = metrics or SyncMetrics()
         self._exports = Exports(label_studio, snapshots)
+        self._publication = Publication(lambda live: publish(live, settings), settings.retraining.sweep_every_s)
         self._new_photos = NewPhotos(s3, label_studio, settings.storage.bucket)
         self._catalogue: Catalogue | None = None
         self._list_again_s = 0.0
-        self._asked_for: Behind = {}
-        self._followed = ""
-        """The release that every open task has a prediction of."""
-        self._failing_since_s: dict[str, float] = {}
+        self.decided: tuple[Decision, Pending] | None = None
+        """At the last look at the annotations; the console shows it."""
+        self.decisions = ReleaseConcern(sagemaker, releaser, settings, self.metrics, asked_by=self._asked_by)
+        """What should be live, and who decides."""
+        self._following = Following(
+            open_tasks, releases, releaser.rollouts, settings, self.metrics, led_to=self._led_to_the_live_one
+        )
         self._log = structlog.get_logger()
 
     # Annotations -> run
@@ -97,7 +87,7 @@ class Loop:
         if time.monotonic() >= self._list_again_s:
             self._listed()
             self._start_unstarted()
-        decision, pending = self.decision()
+        self.decided = decision, pending = self.decision()
         self._log.info("annotations looked at", changed=pending.count, due=decision.due, reason=decision.reason)
         if decision.due:
             self.retrain(decision.reason, by_itself=True)
@@ -111,7 +101,7 @@ class Loop:
         if working is not None:
             return Decision(due=False, reason=f"{pending.count} changed annotations; run {working.name} works"), pending
         decision = decide(pending, self.runs.started_today(now), self.settings.retraining, now)
-        if decision.due and self._is_releasing():
+        if decision.due and self.decisions.is_under_way():
             reason = f"{decision.reason}; waits for the release that is under way"
             return Decision(due=False, reason=reason, wait_s=STARTING_S), pending
         return decision, pending
@@ -172,101 +162,55 @@ class Loop:
                 except RegistryFailed as error:  # one that SageMaker will never take is in no other's way
                     self._log.error("run can't be started", run=run.name, error=str(error))
 
-    # Package -> release
+    # Package -> release -> open tasks
 
     def release(self) -> float:
-        """Make the newest approved package live; one that fails is rejected, so that the one before stays."""
-        package = self.newest_approved()
-        if package is None:
-            return self.settings.retraining.sweep_every_s
-        with traced(self._asked_by(package)), structlog.contextvars.bound_contextvars(run=package.run):
-            return self._release(package)
+        """Bring what was decided for a step nearer to being live."""
+        return self.decisions.look()
 
-    def _release(self, package: ChainPackage) -> float:
-        try:
-            with self.metrics.timed("release"):
-                release = self.releaser.advance(package)
-        except (*REFUSED, EndpointUnavailable) as error:
-            if isinstance(error, EndpointUnavailable) and not self._has_failed_for_long(package):
-                raise
-            self._log.error("package can't be released", package=package.arn, error=str(error))
-            self.reject(package, str(error))
-            if isinstance(error, EndpointRefused):
-                remove_failed(self._sagemaker, package, error)
-            return STARTING_S
-        if release is None:
-            return STARTING_S
-        self.releaser.publish_manifest(self.releases.live())
-        return self.settings.retraining.sweep_every_s
-
-    def _asked_by(self, package: ChainPackage) -> str | None:
-        """The id under which its run was asked for; None if it is of no run, or of one that left nothing."""
-        try:
-            return self.runs.get(package.run).trace_id if package.run else None
-        except RunMissing:
-            return None
-
-    def _is_releasing(self) -> bool:
-        newest, live = self.newest_approved(), self.live()
-        return newest is not None and (live is None or live.package_arn != newest.arn)
-
-    def _has_failed_for_long(self, package: ChainPackage) -> bool:
-        """Its endpoints are in service, but don't answer a photo."""
-        since_s = self._failing_since_s.setdefault(package.arn, time.monotonic())
-        return time.monotonic() - since_s > GIVE_UP_S
+    def tasks(self) -> float:
+        """Have open tasks predicted that are behind the release that is live for their project."""
+        return self._following.look()
 
     def approve(self, package: ChainPackage, reason: str) -> None:
         """Raises RegistryFailed, SageMakerUnavailable."""
-        approve(self._sagemaker, package.arn, reason=reason)
+        self.decisions.approve(package, reason)
 
     def reject(self, package: ChainPackage, reason: str) -> None:
-        """Raises RegistryFailed, SageMakerUnavailable."""
-        reject(self._sagemaker, package.arn, reason=reason)
+        """Raises RegistryFailed, SageMakerUnavailable, and what S3 raises."""
+        self.decisions.reject(package, reason)
 
     def packages(self) -> list[ChainPackage]:
         """Newest first. Raises RegistryFailed, SageMakerUnavailable."""
-        return packages(self._sagemaker, self.settings.training.package_group)
+        return self.decisions.packages()
 
     def newest_approved(self) -> ChainPackage | None:
-        """Which should be live. Raises RegistryFailed, SageMakerUnavailable."""
-        return newest_approved(self._sagemaker, self.settings.training.package_group)
-
-    # Release -> open tasks
-
-    def tasks(self) -> float:
-        """Have the open tasks predicted that are behind the live release."""
-        live, sweep_s = self.live(), self.settings.retraining.sweep_every_s
-        if live is None:
-            return sweep_s
-        if self.open_tasks.are_being_predicted():
-            return STARTING_S
-        with self.metrics.timed("open tasks"):
-            behind = self.open_tasks.behind(live.name)
-        if not behind:
-            self._note_followed(live)
-            return sweep_s
-        failed, self._asked_for = behind == self._asked_for, behind  # what can't be predicted must not keep us busy
-        with traced(self._led_to(live)):
-            self.open_tasks.predict(behind)
-        return sweep_s if failed else STARTING_S
-
-    def _note_followed(self, live: Release) -> None:
-        """Timed once a release; not of one that was followed before this process began."""
-        if self._followed != live.name and self._asked_for:
-            self.metrics.followed(self.releases.pointer().moved_at)
-        self._followed = live.name
-
-    def _led_to(self, live: Release) -> str | None:
-        """The id under which the release's run was asked for; None if there was none."""
-        package = next((package for package in self.packages() if package.arn == live.package_arn), None)
-        return self._asked_by(package) if package else None
+        """Raises RegistryFailed, SageMakerUnavailable."""
+        return self.decisions.newest_approved()
 
     def live(self) -> Release | None:
         """The pointer's release. Raises StorageUnavailable."""
+        return self.decisions.live()
+
+    def _asked_by(self, run: str | None) -> str | None:
+        """The id under which the run was asked for; None if there is none, or it left nothing."""
         try:
-            return self.releases.live()
-        except ReleaseMissing:
+            return self.runs.get(run).trace_id if run else None
+        except RunMissing:
             return None
+
+    def _led_to_the_live_one(self) -> str | None:
+        live = self.live()
+        package = next((package for package in self.packages() if live and package.arn == live.package_arn), None)
+        return self._asked_by(package.run) if package else None
+
+    # Release -> Loc360
+
+    def module(self) -> float:
+        """Have the live release's module published, if the settings name a remote."""
+        if not self.settings.loc360.remote:
+            return self.settings.retraining.sweep_every_s
+        return self._publication.look(self.live())
 
     # Photos -> tasks
 

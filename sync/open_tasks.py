@@ -11,7 +11,7 @@ from phenoloop.jobs import enqueue_prelabel, is_busy
 from phenoloop.labelling.client import LabelStudio, Project
 
 Behind = Mapping[int, tuple[int, ...]]
-"""Project -> its tasks that are behind the live release."""
+"""Project -> its tasks that are behind the release that is live for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,13 @@ class OpenTasks:
         """Raises LabelStudioUnavailable, LabelStudioRefused."""
         return [project for project in self.label_studio.projects() if self._exports_to_us(project)]
 
-    def behind(self, version: str) -> Behind:
+    def behind(self, version: str, canary: Mapping[int, str] | None = None) -> Behind:
         """Open tasks without a prediction of `version`, or with one that it supersedes; newest first.
 
-        Raises LabelStudioUnavailable, LabelStudioRefused.
+        `canary`: project -> which other version it has. Raises LabelStudioUnavailable, LabelStudioRefused.
         """
-        found = {project.id: self._behind(project.id, version) for project in self.projects()}
+        versions = canary or {}
+        found = {project.id: self._behind(project.id, versions.get(project.id, version)) for project in self.projects()}
         return {project_id: task_ids for project_id, task_ids in found.items() if task_ids}
 
     def are_being_predicted(self) -> bool:

@@ -53,6 +53,8 @@ class ChainPackage:
     """Of the training run that made it; None for a chain that came otherwise."""
     snapshot_url: str | None
     registered_at: datetime
+    decided_at: datetime
+    """When it was last changed, which is when someone approved or rejected it; on SageMaker's clock."""
 
     @property
     def approved(self) -> bool:
@@ -147,6 +149,7 @@ def chain_package(sagemaker: SageMakerClient, package_arn: str) -> ChainPackage:
         run=metadata.get("run"),
         snapshot_url=metadata.get("snapshot"),
         registered_at=package["CreationTime"],
+        decided_at=package.get("LastModifiedTime", package["CreationTime"]),
     )
 
 

@@ -107,13 +107,14 @@ class SyncWorker:
         storage: StorageSettings,
         metrics: SyncMetrics | None = None,
     ) -> None:
-        self._sqs, self._queue_url, self._loop, self._storage = sqs, queue_url, loop, storage
+        self._sqs, self._queue_url, self.loop, self._storage = sqs, queue_url, loop, storage
         self.metrics = metrics or SyncMetrics()
         looks = {
             "release": loop.release,
             "tasks": loop.tasks,
             "annotations": loop.annotations,
             "photos": loop.photos,
+            "module": loop.module,
             "exports": loop.exports,
         }
         self._concerns = {name: Concern(name, look) for name, look in looks.items()}
@@ -136,8 +137,9 @@ class SyncWorker:
             if concern.due_s <= time.monotonic() and not self._stopping.is_set():
                 is_well = concern.take_care(self.metrics)
                 all_well = all_well and is_well
-                if is_well and name == "release":  # what it did concerns the tasks, which come next
+                if is_well and name == "release":  # what it did concerns the tasks, which come next, and the module
                     self._concerns["tasks"].wake()
+                    self._concerns["module"].wake()
         return all_well
 
     def problems(self) -> list[str]:
@@ -196,7 +198,7 @@ class SyncWorker:
             self._log.info("registry changed", about=event.about)
             self._wake("release")
         elif event.bucket == self._storage.bucket and event.key.startswith(self._storage.annotations_prefix):
-            self._loop.annotation_changed(event.key)
+            self.loop.annotation_changed(event.key)
             self._wake("annotations")
         elif event.bucket == self._storage.bucket and event.key.startswith(self._storage.images_prefix):
             self._wake("photos")

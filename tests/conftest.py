@@ -87,7 +87,8 @@ class RunningStack:
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             region_name=environment["AWS_REGION"],
         )
-        url = environment.get(f"AWS_ENDPOINT_URL_{service.upper()}", environment["AWS_ENDPOINT_URL"])
+        variable = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"
+        url = environment.get(variable, environment["AWS_ENDPOINT_URL"])
         return session.client(service, endpoint_url=url)  # type: ignore[call-overload]
 
     def heard(self, event: str, **facts: Any) -> dict[str, Any] | None:

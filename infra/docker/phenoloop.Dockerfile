@@ -20,6 +20,10 @@ FROM python:3.11.14-slim-bookworm
 LABEL org.opencontainers.image.title="phenoloop" \
       org.opencontainers.image.description="Label Studio backend, workers and sync of the phenotyping loop" \
       org.opencontainers.image.licenses="Apache-2.0"
+# git: the Loc360 module is pushed to a remote; its key is the operator's to mount. Debian keeps one version of a release.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends git openssh-client \
+    && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 phenoloop && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp phenoloop
 COPY --from=build /app/.venv /app/.venv
 WORKDIR /app

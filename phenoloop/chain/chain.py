@@ -57,25 +57,29 @@ class Chain:
         self._live = live
         self._timed = timed
 
-    def version(self) -> str:
-        """Name of the live release: Label Studio's model_version. Raises ReleaseMissing."""
-        return self._live.current().name
+    def version(self, project: int | None = None) -> str:
+        """Name of the release that is live for the project: Label Studio's model_version. Raises ReleaseMissing."""
+        return self._live.current(project).name
 
-    def annotate(self, image: StoredImage, *, mm_per_px: float | None = None) -> ChainResult:
-        """Everything the two models find. `mm_per_px` wins over the image's own.
+    def annotate(
+        self, image: StoredImage, *, mm_per_px: float | None = None, project: int | None = None
+    ) -> ChainResult:
+        """Everything that the two models of the project's release find. `mm_per_px` wins over the image's own.
 
         Raises ImageUnreadable, ReleaseMissing, EndpointUnavailable, EndpointRefused, ModelReplyInvalid.
         """
-        release = self._live.current()
+        release = self._live.current(project)
         with _in_our_words(image):
             return self._result(release, image, mm_per_px)
 
-    def segment(self, image: StoredImage, prompt: Prompt, *, mm_per_px: float | None = None) -> ChainResult:
+    def segment(
+        self, image: StoredImage, prompt: Prompt, *, mm_per_px: float | None = None, project: int | None = None
+    ) -> ChainResult:
         """The one object that an annotator points at: the prompt stands for the detector's reply.
 
         Raises TaskInvalid if the prompt shows nothing of the photo, and what `annotate` raises.
         """
-        release = self._live.current()
+        release = self._live.current(project)
         with _in_our_words(image):
             reply = encode_detector_reply(_as_detector(release.name, prompt, *photo_size(str(image.path))))
             return self._result(release, image, mm_per_px, done=1, reply=reply)

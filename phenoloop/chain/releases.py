@@ -1,11 +1,12 @@
-"""Releases on S3: immutable objects, and one pointer that says which is live."""
+"""Releases on S3: immutable objects, and one pointer that says which is live, and for which projects another one."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -21,7 +22,7 @@ from phenoloop.errors import BucketMissing, PhenoloopError, ReleaseMissing, Stor
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-__all__ = ["LiveRelease", "Pointer", "Release", "ReleaseStore", "StageEndpoint", "release_name"]
+__all__ = ["Canary", "LiveRelease", "Pointer", "Release", "ReleaseStore", "StageEndpoint", "release_name"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -30,12 +31,25 @@ MAX_BYTES = 1024 * 1024
 """Of one object: what is cut off there is none of ours."""
 
 
+class Canary(Frozen):
+    """A release that a few projects get before all others do."""
+
+    release: str
+    projects: tuple[int, ...]
+    since: datetime
+
+
 class Pointer(Frozen):
     """`live.json`."""
 
     release: str
     previous: str | None
     moved_at: datetime
+    canary: Canary | None = None
+
+    def release_of(self, project: int | None) -> str:
+        """What this Label Studio project is served; None asks for what all others are."""
+        return self.canary.release if self.canary and project in self.canary.projects else self.release
 
 
 class ReleaseStore:
@@ -69,8 +83,8 @@ class ReleaseStore:
         """Every release by name; what can't be read as one is passed over. Raises BucketMissing, StorageUnavailable."""
         with s3_errors(BucketMissing, prefix=self._prefix):
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
-            keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        names = [key.removeprefix(self._prefix).removesuffix(".json") for key in keys if key.endswith(".json")]
+            keys = [item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", [])]
+        names = [key.removesuffix(".json") for key in keys if key.endswith(".json") and "/" not in key]
         return {release.name: release for release in self._readable(names)}
 
     def live(self) -> Release:
@@ -82,7 +96,7 @@ class ReleaseStore:
         return self._read_pointer()[0]
 
     def move_pointer(self, release_name: str) -> Pointer:
-        """Make a published release the live one. The one that is live already stays so.
+        """Make a published release the live one, for all projects. The one that is live already stays so.
 
         Raises ReleaseMissing if it is not published, WriteConflict if someone else moved the pointer meanwhile,
         StorageUnavailable.
@@ -95,6 +109,28 @@ class ReleaseStore:
         if current.release == release_name:
             return current
         return self._write_pointer(release_name, current.release, IfMatch=etag)
+
+    def start_canary(self, release_name: str, projects: Sequence[int]) -> Pointer:
+        """Serve these projects a published release; the others keep the live one. Again changes nothing.
+
+        Raises ReleaseMissing if it is not published or none is live, WriteConflict, StorageUnavailable.
+        """
+        self.get(release_name)
+        current, etag = self._read_pointer()
+        if current.canary and (current.canary.release, current.canary.projects) == (release_name, tuple(projects)):
+            return current
+        canary = Canary(release=release_name, projects=tuple(projects), since=datetime.now(UTC))
+        return self._stored_pointer(current.model_copy(update={"canary": canary}), IfMatch=etag)
+
+    def withdraw_canary(self, release_name: str) -> Pointer:
+        """All projects get the live one again, unless the canary is another by now.
+
+        Raises ReleaseMissing if nothing is live, WriteConflict, StorageUnavailable.
+        """
+        current, etag = self._read_pointer()
+        if current.canary is None or current.canary.release != release_name:
+            return current
+        return self._stored_pointer(current.model_copy(update={"canary": None}), IfMatch=etag)
 
     def _readable(self, names: Iterable[str]) -> Iterator[Release]:
         for name in names:
@@ -109,8 +145,13 @@ class ReleaseStore:
         return _parsed(Pointer, text, "live"), etag
 
     def _write_pointer(self, release: str, previous: str | None, **condition: str) -> Pointer:
-        pointer = Pointer(release=release, previous=previous, moved_at=datetime.now(UTC))
-        self._write("live", pointer.model_dump_json(), **condition)
+        return self._stored_pointer(
+            Pointer(release=release, previous=previous, moved_at=datetime.now(UTC)), **condition
+        )
+
+    def _stored_pointer(self, pointer: Pointer, **condition: str) -> Pointer:
+        text = pointer.model_dump_json(exclude_defaults=True)  # without a canary it is what older processes read, too
+        self._write("live", text, **condition)
         return pointer
 
     def _read(self, name: str) -> tuple[bytes, str]:
@@ -132,8 +173,19 @@ class ReleaseStore:
         return f"{self._prefix}{name}.json"
 
 
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A pointer with the releases that it names: taken as one thing, so that nobody sees half of a switch."""
+
+    pointer: Pointer
+    releases: Mapping[str, Release]
+
+    def to(self, project: int | None) -> Release:
+        return self.releases[self.pointer.release_of(project)]
+
+
 class LiveRelease:
-    """The release that is live now, kept current by a background thread: asking costs nothing.
+    """The release that is live now, for each project, kept current by a background thread: asking costs nothing.
 
     A refresh that fails is logged and tried again; the last known release stays. `with` or `stop()` ends the thread.
     """
@@ -141,7 +193,7 @@ class LiveRelease:
     def __init__(self, store: ReleaseStore, refresh_s: float) -> None:
         self._store = store
         self._refresh_s = refresh_s
-        self._release: Release | None = None
+        self._served: _Served | None = None
         self._problem = ""
         self._seen_at_s = -math.inf
         self._loading = threading.Lock()
@@ -157,32 +209,31 @@ class LiveRelease:
         if self._thread is None:
             self._thread = threading.Thread(target=self._keep_current, name="live-release", daemon=True)
             self._thread.start()
-        if self._release is None:
+        if self._served is None:
             self._tried.wait(FIRST_LOAD_S)
 
-    def current(self) -> Release:
-        """From memory. If it is not followed yet, one caller at a time asks S3 and the others are told so at once.
+    def current(self, project: int | None = None) -> Release:
+        """Of this Label Studio project, from memory. If it is not followed yet, one caller at a time asks S3 and the
+        others are told so at once.
 
         Raises ReleaseMissing, StorageUnavailable (both only while none is known).
         """
-        release = self.known()
-        if release is not None:
-            return release
+        served = self._served
+        if served is not None:
+            return served.to(project)
         if self._thread is not None:
             raise ReleaseMissing("No release is known yet.", cure=self._problem or "Try again in a moment.")
         if not self._loading.acquire(blocking=False):
             raise ReleaseMissing("The live release is being loaded.", cure="Try again in a moment.")
         try:
-            release = self._store.live()
-            self._seen_at_s = time.monotonic()
-            self._release = release
+            self._served = served = self._looked()
         finally:
             self._loading.release()
         self.follow()
-        return release
+        return served.to(project)
 
     def known(self) -> Release | None:
-        return self._release
+        return self._served.to(None) if self._served else None
 
     @property
     def silent_s(self) -> float:
@@ -217,12 +268,18 @@ class LiveRelease:
                 return
 
     def _follow_pointer(self) -> None:
-        name, before = self._store.pointer().release, self._release
+        before, self._served = self._served, self._looked()
+        was, now = before.pointer if before else None, self._served.pointer
+        if was is None or (was.release, was.canary) != (now.release, now.canary):
+            facts = {"previous": was.release if was else None, "canary": now.canary and now.canary.release}
+            structlog.get_logger().info("live release changed", release=now.release, **facts)
+
+    def _looked(self) -> _Served:
+        """What the pointer names now; a release that is known already is not read again."""
+        pointer, known = self._store.pointer(), self._served.releases if self._served else {}
         self._seen_at_s = time.monotonic()
-        if before is None or before.name != name:
-            self._release = self._store.get(name)
-            log, previous = structlog.get_logger(), before.name if before else None
-            log.info("live release changed", release=name, previous=previous)
+        names = {pointer.release, *([pointer.canary.release] if pointer.canary else [])}
+        return _Served(pointer, {name: known.get(name) or self._store.get(name) for name in names})
 
 
 def _parsed(model: type[Model], text: bytes, name: str) -> Model:

@@ -7,7 +7,7 @@ from typing import Any
 from loc360.manifest import Manifest
 from phenoloop.errors import NotAChain
 from sync.registry import ROLES, register_chain, upload_chain
-from sync.release import Releaser
+from sync.release.releaser import Releaser
 from training.archives.unpacking import unpacked
 from training.errors import ArchiveInvalid
 

@@ -77,12 +77,14 @@ def _release_steps(
 
     from phenoloop.chain.releases import ReleaseStore
     from phenoloop.connect.endpoints import adopted_release, go_live
+    from sync.release.rollouts import Rollouts
 
     release = adopted_release(
         boto3.client("sagemaker"), detector=detector, segmenter=segmenter, manifest=_read_manifest(manifest)
     )
-    store = ReleaseStore(boto3.client("s3"), settings.storage.bucket, settings.storage.releases_prefix)
-    yield from go_live(store, release, even_if_another_is=even_if_another_is)
+    s3, storage = boto3.client("s3"), settings.storage
+    store, rollouts = ReleaseStore(s3, storage.bucket, storage.releases_prefix), Rollouts(s3, storage)
+    yield from go_live(store, rollouts, release, even_if_another_is=even_if_another_is)
 
 
 def _notification_steps(settings: Settings, *, apply: bool) -> Iterator[Step]:
@@ -90,7 +92,8 @@ def _notification_steps(settings: Settings, *, apply: bool) -> Iterator[Step]:
 
     from phenoloop.connect.notification import notify_queue
 
-    yield notify_queue(boto3.client("s3"), boto3.client("sqs"), settings, apply=apply)
+    s3, sqs, events = boto3.client("s3"), boto3.client("sqs"), boto3.client("events")
+    yield notify_queue(s3, sqs, settings, apply=apply, events=events)
 
 
 def _read_manifest(file: Path) -> dict[str, object]:

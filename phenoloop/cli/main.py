@@ -8,10 +8,13 @@ from rich.console import Console
 from rich.text import Text
 
 from phenoloop.cli import (
+    aws,
     chaos,
     connect,
     doctor,
+    endpoints,
     importing,
+    loc360,
     pipeline,
     prelabel,
     proof,
@@ -49,7 +52,10 @@ app.add_typer(tune.app, name="tune")
 app.add_typer(importing.app, name="import")
 app.add_typer(runs.app, name="runs")
 app.add_typer(releases.app, name="releases")
+app.add_typer(loc360.app, name="loc360")
 app.add_typer(sync.app, name="sync")
+app.add_typer(endpoints.app, name="endpoints")
+app.add_typer(aws.app, name="aws")
 app.command("doctor")(doctor.doctor)
 app.command("trace")(trace.trace)
 app.command("proof")(proof.proof)

@@ -54,8 +54,9 @@ def prelabel(
                 cure = "The workers' logs say why."
                 raise JobsFailed("Some tasks could not be predicted.", cure=cure, tasks=left[:20])
             time.sleep(LOOK_EVERY_S)
-    typer.echo(f"{len(lacking)} tasks pre-labelled by {backend.chain.version()}.")
+    typer.echo(f"{len(lacking)} tasks pre-labelled by {backend.chain.version(project_id)}.")
 
 
 def _lacking(backend: Backend, project_id: int) -> list[int]:
-    return [task.id for task in backend.label_studio.tasks(project_id, without_version=backend.chain.version())]
+    version = backend.chain.version(project_id)
+    return [task.id for task in backend.label_studio.tasks(project_id, without_version=version)]

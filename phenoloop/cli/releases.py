@@ -15,12 +15,13 @@ from phenoloop.cli.added_chain import register_archives
 from phenoloop.cli.loop import loop_of
 from phenoloop.cli.runs import AsJson
 from phenoloop.cli.stack import DEFAULT_DATA_DIR, DataDir
-from phenoloop.errors import PhenoloopError, RegistryFailed, ReleaseMissing
-from sync.registry import chain_package
+from phenoloop.errors import PhenoloopError, RegistryFailed
+from sync.registry import ChainPackage, chain_package
+from sync.release.choice import in_words, is_live
 
 if TYPE_CHECKING:
     from sync.loop import Loop
-    from sync.registry import ChainPackage
+    from sync.release.choice import Choice
 
 WAIT_S = 600.0
 LOOK_EVERY_S = 1.0
@@ -81,20 +82,20 @@ def approve(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR, reason: Reas
     loop = loop_of(data_dir)
     package = _package(loop, version)
     loop.approve(package, reason)
-    newest = loop.newest_approved()
-    if newest is None or newest.arn != package.arn:
-        typer.echo(f"Approved. Version {newest.version if newest else '-'} is newer and stays live.")
+    choice = loop.decisions.choice()
+    if isinstance(choice, ChainPackage) and choice.arn != package.arn:
+        typer.echo(f"Approved. Version {choice.version} is newer and stays live.")
         return
     wait_until_live(loop, package)
 
 
 @app.command()
 def reject(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR, reason: Reason = "rejected by hand") -> None:
-    """Reject a chain. If it is live, the newest approved one before it takes its place."""
+    """Reject a chain. If it is live, what was decided for before takes its place."""
     loop = loop_of(data_dir)
     package = _package(loop, version)
-    if _is_live(loop, package):
-        _replace(loop, package, reason)
+    if is_live(package, loop.live()):
+        wait_until_live(loop, loop.decisions.roll_back(reason))
     else:
         loop.reject(package, reason)
         typer.echo(f"Version {version} is rejected.")
@@ -102,49 +103,57 @@ def reject(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR, reason: Reaso
 
 @app.command()
 def rollback(data_dir: DataDir = DEFAULT_DATA_DIR, reason: Reason = "rolled back by hand") -> None:
-    """Reject the live chain and go back to the newest approved one before it."""
+    """Withdraw the live chain and go back to what was decided for before it."""
     loop = loop_of(data_dir)
-    live = next((package for package in loop.packages() if _is_live(loop, package)), None)
-    if live is None:
-        raise ReleaseMissing("No package of the registry is live.", cure="See `phenoloop releases list`.")
-    _replace(loop, live, reason)
+    wait_until_live(loop, loop.decisions.roll_back(reason))
 
 
-def _replace(loop: Loop, live: ChainPackage, reason: str) -> None:
-    approved = [package for package in loop.packages() if package.approved]
-    coming = [package.version for package in approved if package.version > live.version]
-    if coming:
-        raise RegistryFailed(
-            "A newer chain is approved and on its way.",
-            cure="Reject it first, with `phenoloop releases reject`.",
-            version=coming[0],
-        )
-    before = next((package for package in approved if package.version < live.version), None)
-    if before is None:
-        raise RegistryFailed(
-            "No other chain is approved, so nothing could take its place.",
-            cure="Approve one with `phenoloop releases approve`.",
-            live=live.version,
-        )
-    loop.reject(live, reason)
-    wait_until_live(loop, before)
+@app.command()
+def rollouts(data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json: AsJson = False) -> None:
+    """How each release went live, or why it did not, newest decision first."""
+    found = loop_of(data_dir).decisions.rollouts.list()
+    if as_json:
+        typer.echo(json.dumps([rollout.model_dump(mode="json") for rollout in found], indent=2))
+        return
+    table = Table("release", "decided", "outcome", "steps", "why")
+    for rollout in found:
+        steps = ", ".join(step.name for step in rollout.steps)
+        outcome = rollout.outcome or "under way"
+        table.add_row(rollout.release, f"{rollout.decided_at:%Y-%m-%d %H:%M:%S}", outcome, steps, rollout.reason)
+    Console(soft_wrap=True).print(table)
 
 
-def wait_until_live(loop: Loop, package: ChainPackage) -> None:
+def wait_until_live(loop: Loop, choice: Choice) -> None:
     """Do what sync does, so that it works without sync too; both at once is safe."""
-    started_s = time.monotonic()
-    with Console(stderr=True).status(f"Version {package.version} goes live"):
-        while not _is_live(loop, package):
+    started_s, named = time.monotonic(), in_words(choice)
+    with Console(stderr=True).status(f"{named} goes live"):
+        while not is_live(choice, loop.live()):
             _advance(loop)
-            if _package(loop, package.version).status == "Rejected":
-                reason = _package(loop, package.version).status_reason
+            if reason := _failure(loop, choice):
                 raise RegistryFailed("The chain could not be made live and is rejected.", reason=reason)
+            if _is_canary(loop, choice):
+                typer.echo(f"{named} is live for the canary projects. The others follow if no alarm is raised.")
+                return
             if time.monotonic() - started_s > WAIT_S:
                 raise RegistryFailed("The chain is not live yet.", cure="See `phenoloop status`.", after_s=WAIT_S)
-            if not _is_live(loop, package):
+            if not is_live(choice, loop.live()):
                 time.sleep(LOOK_EVERY_S)
     live = loop.releases.live()
-    typer.echo(f"Version {package.version} is live as {live.name}, after {time.monotonic() - started_s:.0f} s.")
+    typer.echo(f"{named} is live as {live.name}, after {time.monotonic() - started_s:.0f} s.")
+
+
+def _failure(loop: Loop, choice: Choice) -> str:
+    """Why it was rejected; empty if it was not."""
+    if isinstance(choice, ChainPackage):
+        package = _package(loop, choice.version)
+        return package.status_reason if package.status == "Rejected" else ""
+    rollout = loop.decisions.rollouts.find(choice.release)
+    return rollout.reason if rollout and rollout.has_failed else ""
+
+
+def _is_canary(loop: Loop, choice: Choice) -> bool:
+    canary = loop.releases.pointer().canary if loop.live() else None
+    return canary is not None and is_live(choice, loop.releases.get(canary.release))
 
 
 def _advance(loop: Loop) -> None:
@@ -153,11 +162,6 @@ def _advance(loop: Loop) -> None:
     except PhenoloopError as error:  # such as sync being the first to move the pointer
         if not error.retryable:
             raise
-
-
-def _is_live(loop: Loop, package: ChainPackage) -> bool:
-    live = loop.live()
-    return live is not None and live.package_arn == package.arn
 
 
 def _package(loop: Loop, version: int) -> ChainPackage:
@@ -172,7 +176,7 @@ def _summary(loop: Loop, package: ChainPackage) -> dict[str, Any]:
         "version": package.version,
         "status": package.status,
         "status_reason": package.status_reason,
-        "live": _is_live(loop, package),
+        "live": is_live(package, loop.live()),
         "registered_at": package.registered_at.isoformat(),
         "run": package.run,
         "description": package.description,

@@ -186,6 +186,9 @@ def _print(status: dict[str, Any], *, with_password: bool = True) -> None:
         rows["user"] = label_studio["user"]
         rows["password"] = label_studio["password"] if with_password else "see `phenoloop status`"
         rows.setdefault("release", status["release"])
+    if console := status.get("console"):
+        password = console["password"] if with_password else "see `phenoloop status`"
+        rows["console"] = f"{console['url']}, user {console['user']}, password {password}"
     if processes := status["processes"]:
         rows["processes"] = ", ".join(f"{name} {pid}" for name, pid in processes.items())
     typer.echo("\n".join(_lines(rows)))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 
 from phenoloop.errors import PhenoloopError
+from sync.registry import ChainPackage
+from sync.release.choice import is_live
 
 if TYPE_CHECKING:
     from phenoloop.settings import Settings
@@ -70,12 +72,13 @@ def _run(loop: Loop) -> dict[str, Any]:
 
 def _release(loop: Loop) -> dict[str, Any]:
     live, known = loop.live(), loop.packages()
-    newest = next((package for package in known if package.approved), None)
+    choice, pointer = loop.decisions.choice(), loop.releases.pointer() if live else None
     waiting = [package.version for package in known if package.waits]
     version = next((package.version for package in known if live and package.arn == live.package_arn), None)
     text = f"{live.name} (version {version or 'adopted'})" if live else "none"
-    coming = newest.version if newest and (live is None or newest.arn != live.package_arn) else None
+    coming = choice.version if isinstance(choice, ChainPackage) and not is_live(choice, live) else None
     text += f"; version {coming} is on its way" if coming else ""
+    text += f", canary in {_numbers(pointer.canary.projects)}" if pointer and pointer.canary else ""
     text += f"; `phenoloop releases approve {waiting[0]}` or reject it" if waiting else ""
     endpoints = {"detector": live.detector.endpoint, "segmenter": live.segmenter.endpoint} if live else {}
     return {
@@ -86,6 +89,10 @@ def _release(loop: Loop) -> dict[str, Any]:
         "endpoints": endpoints,
         "text": text,
     }
+
+
+def _numbers(projects: tuple[int, ...]) -> str:
+    return f"project{'s' if len(projects) > 1 else ''} {', '.join(map(str, projects))}"
 
 
 def _open_tasks(loop: Loop) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from phenoloop.chain.release import Release, StageEndpoint
 from phenoloop.chain.releases import ReleaseStore
 from phenoloop.connect.step import Step, done, left, right
 from phenoloop.errors import EndpointRefused, RegistryFailed, ReleaseMissing, SettingsInvalid
+from sync.release.rollouts import Rollouts
 from sync.sagemaker_errors import sagemaker_errors
 
 if TYPE_CHECKING:
@@ -38,10 +40,11 @@ def adopted_release(sagemaker: SageMakerClient, *, detector: str, segmenter: str
         raise SettingsInvalid("The manifest can't be used.", cure=cure, reason=str(error)[:300]) from error
 
 
-def go_live(store: ReleaseStore, release: Release, *, even_if_another_is: bool) -> Iterator[Step]:
+def go_live(store: ReleaseStore, rollouts: Rollouts, release: Release, *, even_if_another_is: bool) -> Iterator[Step]:
     """Publish it, and make it the live one if none is, or if told to.
 
-    Raises StorageUnavailable, WriteConflict.
+    From here on it is a release as any: sync tells the Loc360 platform, has open tasks follow and may roll it back. It
+    stays live until a package is approved after this. Raises StorageUnavailable, WriteConflict.
     """
     store.publish(release)
     try:
@@ -49,10 +52,13 @@ def go_live(store: ReleaseStore, release: Release, *, even_if_another_is: bool) 
     except ReleaseMissing:
         live = ""
     if live == release.name:
+        if rollouts.find(release.name) is None:
+            rollouts.begin(release, decided_at=datetime.now(UTC), is_live=True, adopted=True)
         yield right(f"release {release.name} is live")
     elif live and not even_if_another_is:
         yield left(f"release {release.name} is published, {live} stays live", "Make it live with --go-live.")
     else:
+        rollouts.begin(release, decided_at=datetime.now(UTC), is_live=False, adopted=True)
         store.move_pointer(release.name)
         yield done(f"release {release.name} is live now{f', {live} was' if live else ''}")
 

@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from phenoloop.chain.s3_errors import s3_errors
+from phenoloop.connect.rules import Pattern, object_events, rule_patterns
 from phenoloop.connect.step import Step, done, left, right
 from phenoloop.errors import BucketMissing, EventsUnavailable
 from phenoloop.settings import Settings, StorageSettings
 
 if TYPE_CHECKING:
+    from types_boto3_events import EventBridgeClient
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
 CREATED, REMOVED = "s3:ObjectCreated:*", "s3:ObjectRemoved:*"
+BY_RULES = "EventBridgeConfiguration"
 _ID = "phenoloop-"
-_KINDS = ("TopicConfigurations", "QueueConfigurations", "LambdaFunctionConfigurations", "EventBridgeConfiguration")
+_KINDS = ("TopicConfigurations", "QueueConfigurations", "LambdaFunctionConfigurations", BY_RULES)
 
 
-def notify_queue(s3: S3Client, sqs: SQSClient, settings: Settings, *, apply: bool) -> Step:
+def notify_queue(
+    s3: S3Client, sqs: SQSClient, settings: Settings, *, apply: bool, events: EventBridgeClient | None = None
+) -> Step:
     """See to it that annotations and photos reach the queue; without `apply` only say what is missing.
+
+    With `events`, what EventBridge's rules bring counts too.
 
     Raises EventsUnavailable, BucketMissing, StorageUnavailable.
     """
@@ -36,7 +43,8 @@ def notify_queue(s3: S3Client, sqs: SQSClient, settings: Settings, *, apply: boo
     queue_arn = attributes["Attributes"]["QueueArn"]
     with s3_errors(BucketMissing, bucket=storage.bucket):
         found = configured(s3, storage.bucket)
-        missing = missing_events(found, queue_arn, storage)
+        rules = rule_patterns(events, queue_arn) if events and BY_RULES in found else []
+        missing = missing_events(found, queue_arn, storage, rules)
         if not missing:
             return right(f"bucket notification: {' and '.join(wanted_events(storage))} to {queue_arn}")
         if not apply:
@@ -73,13 +81,15 @@ def configured(s3: S3Client, bucket: str) -> dict[str, Any]:
     return {kind: reply[kind] for kind in _KINDS if kind in reply}
 
 
-def missing_events(found: Mapping[str, Any], queue_arn: str, storage: StorageSettings) -> list[str]:
-    """What does not reach the queue, as `s3:ObjectCreated:* under images/`."""
+def missing_events(
+    found: Mapping[str, Any], queue_arn: str, storage: StorageSettings, rules: Sequence[Pattern] = ()
+) -> list[str]:
+    """What does not reach the queue, as `s3:ObjectCreated:* under images/`. `rules` are EventBridge's to the queue."""
     return [
         f"{event} under {prefix}"
         for prefix, events in wanted_events(storage).items()
         for event in events
-        if event not in _reaching(found, queue_arn, prefix)
+        if event not in _reaching(found, queue_arn, prefix) | object_events(rules, storage.bucket, prefix)
     ]
 
 

@@ -28,7 +28,7 @@ REGISTRY = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
 RETRAINING = RetrainingSettings(minimum_changes=20, quiet_s=30, runs_a_day=100, sweep_every_s=20)
 """For someone who corrects two dozen photos and watches."""
 MONITORING_PORT = "PHENOLOOP_MONITORING__PORT"
-OVERRIDABLE = ("PHENOLOOP_RETRAINING__", "PHENOLOOP_TRAINING__")
+OVERRIDABLE = ("PHENOLOOP_RETRAINING__", "PHENOLOOP_TRAINING__", "PHENOLOOP_RELEASE__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Programs:
     ports: Ports
     secrets: Secrets
     overrides: Mapping[str, str]
-    """The user's own PHENOLOOP_RETRAINING__ and PHENOLOOP_TRAINING__ settings."""
+    """The user's own settings of retraining, training and release."""
 
     def label_studio(self) -> Service:
         folder, port = self.folder.path / "label-studio", self.ports.label_studio
@@ -85,7 +85,8 @@ class Programs:
             **{f"worker-{n}": [sys.executable, "-m", "ml_backend.worker"] for n in range(1, workers + 1)},
             "sync": [sys.executable, "-m", "sync"],
         }
-        ports = {name: self.ports.backend if name == "backend" else free_port() for name in commands}
+        known = {"backend": self.ports.backend, "sync": self.ports.console}
+        ports = {name: known.get(name) or free_port() for name in commands}
         return [
             Service(
                 name=name,
@@ -137,7 +138,7 @@ def training_settings() -> TrainingSettings:
 
 def _variables(prefix: str, section: BaseModel) -> dict[str, str]:
     """The section as environment variables."""
-    values = section.model_dump()
+    values = section.model_dump(exclude_none=True)
     return {prefix + name.upper(): v if isinstance(v, str) else json.dumps(v) for name, v in values.items()}
 
 

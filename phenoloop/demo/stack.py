@@ -211,6 +211,11 @@ class Stack:
                 "user": BACKEND_USER,
                 "password": self._programs.secrets.backend_password,
             },
+            "console": {
+                "url": f"{self._programs.url('console')}/console",
+                "user": BACKEND_USER,
+                "password": self._programs.secrets.backend_password,
+            },
             "s3": {
                 "endpoint": self._programs.url("s3"),
                 "bucket": resources.bucket,

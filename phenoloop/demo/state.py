@@ -29,6 +29,7 @@ class Ports(BaseModel):
     backend: Port = 9090
     s3: Port = 4566
     sagemaker: Port = 4570
+    console: Port = 9091
 
     @model_validator(mode="after")
     def _differ(self) -> "Ports":

@@ -6,7 +6,8 @@ import json
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from phenoloop.connect.notification import configured, missing_events, wanted_events
+from phenoloop.connect.notification import BY_RULES, configured, missing_events, wanted_events
+from phenoloop.connect.rules import rule_patterns
 from phenoloop.doctor.check import Finding, failed, ok, warn
 from phenoloop.doctor.loop import Loop
 
@@ -47,7 +48,9 @@ def notification(loop: Loop) -> Finding:
     """Whether S3 tells our queue of annotations written and removed, and of photos that come."""
     storage = loop.settings.storage
     found = configured(loop.aws.s3(), storage.bucket)
-    missing = missing_events(found, loop.queue_arn(), storage)
+    queue_arn = loop.queue_arn()
+    rules = rule_patterns(loop.aws.events(), queue_arn) if BY_RULES in found else []
+    missing = missing_events(found, queue_arn, storage, rules)
     if missing:
         return failed(
             f"{' and '.join(missing)} do not reach the queue",
@@ -61,8 +64,9 @@ def approvals(loop: Loop) -> Finding:
     slower = "Without it, sync notices an approval only at its next sweep."
     try:
         events = loop.aws.events()
-        names = events.list_rule_names_by_target(TargetArn=loop.queue_arn()).get("RuleNames", [])
-        rules = [events.describe_rule(Name=name) for name in names]
+        targets = (queue_arn := loop.queue_arn(), _approval_arn(queue_arn))
+        found = [events.list_rule_names_by_target(TargetArn=target).get("RuleNames", []) for target in targets]
+        rules = [events.describe_rule(Name=name) for names in found for name in names]
     except (ClientError, BotoCoreError) as error:
         return warn(f"EventBridge can't be asked ({type(error).__name__})", f"Look at its rules yourself. {slower}")
     bringing = [rule for rule in rules if _brings_approvals(rule.get("EventPattern", ""))]
@@ -72,6 +76,12 @@ def approvals(loop: Loop) -> Finding:
     if len(asleep) == len(bringing):
         return warn(f"the rule {asleep[0]} is disabled", f"Enable it. {slower}")
     return ok(", ".join(rule["Name"] for rule in bringing))
+
+
+def _approval_arn(queue_arn: str) -> str:
+    """Of the Lambda that queues them, where `infra/template.yaml` was deployed."""
+    _, _, _, region, account, _ = queue_arn.split(":")
+    return f"arn:aws:lambda:{region}:{account}:function:phenoloop-approval"
 
 
 def _brings_approvals(pattern: str) -> bool:

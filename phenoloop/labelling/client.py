@@ -13,7 +13,7 @@ from phenoloop.labelling.records import SavedAnnotation as SavedAnnotation
 from phenoloop.labelling.records import SavedAnnotations as SavedAnnotations
 from phenoloop.labelling.records import Task as Task
 from phenoloop.labelling.records import project_of
-from phenoloop.labelling.task_list import PAGE, listed_tasks, task_filter
+from phenoloop.labelling.task_list import PAGE, listed_tasks, newest_tasks, task_filter
 
 
 class LabelStudio:
@@ -177,6 +177,13 @@ class LabelStudio:
         with as_documented():
             for values in listed_tasks(self._http, {"project": project_id, "include": "id,data"}, filters, ids=ids):
                 yield Task(id=int(values["id"]), data=dict(values["data"]))
+
+    @as_documented()
+    def newest_tasks(self, project_id: int, *, with_version: str, count: int) -> list[Task]:
+        """The newest of those with a prediction of one version, at most 100."""
+        filters = [task_filter("predictions_model_versions", "contains", "List", [with_version])]
+        found = newest_tasks(self._http, {"project": project_id, "include": "id,data"}, filters, count)
+        return [Task(id=int(values["id"]), data=dict(values["data"])) for values in found]
 
     @as_documented()
     def import_tasks(self, project_id: int, data: Sequence[Mapping[str, Any]]) -> int:

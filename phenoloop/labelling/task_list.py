@@ -34,9 +34,7 @@ def listed_tasks(
         while is_more:
             following = [*filters, task_filter("id", "greater", "Number", last)] if last else filters
             query = {**selected, "filters": {"conjunction": "and", "items": following}} if following else selected
-            # without `review` this list can make Label Studio ask the backend for predictions
-            shown = {"resolve_uri": "false", "review": "true", "query": json.dumps(query)}
-            answer = http.get("/api/tasks/", {**parameters, **shown, "page": 1, "page_size": PAGE})
+            answer = _page(http, parameters, query, PAGE)
             tasks = answer["tasks"]
             is_more = bool(tasks) and len(tasks) < int(answer["total"])
             if is_more and int(tasks[-1]["id"]) <= last:
@@ -45,3 +43,18 @@ def listed_tasks(
                 if int(values["id"]) > last:  # a task with two matching predictions is listed twice
                     last = int(values["id"])
                     yield values
+
+
+def newest_tasks(
+    http: Http, parameters: Mapping[str, Any], filters: Sequence[Filter], count: int
+) -> list[dict[str, Any]]:
+    """The `count` (at most PAGE) tasks of the highest ids that all `filters` let through, newest first."""
+    query = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": ["-tasks:id"]}
+    tasks = _page(http, parameters, query, min(count, PAGE))["tasks"]
+    return list({int(values["id"]): values for values in tasks}.values())  # one with two predictions is listed twice
+
+
+def _page(http: Http, parameters: Mapping[str, Any], query: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """The first one. Without `review` this list can make Label Studio ask the backend for predictions."""
+    shown = {"resolve_uri": "false", "review": "true", "query": json.dumps(query)}
+    return dict(http.get("/api/tasks/", {**parameters, **shown, "page": 1, "page_size": size}))

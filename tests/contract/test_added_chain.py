@@ -62,4 +62,4 @@ def test_an_archive_that_is_missing_or_none_is_refused_before_anything_is_writte
     (made / "segmenter" / "model.tar.gz").unlink()
     with pytest.raises(NotAChain, match="segmenter"):
         register_archives(aws.releaser, made)
-    assert "Contents" not in aws.s3.list_objects_v2(Bucket=BUCKET)
+    assert "Contents" not in aws.s3.list_objects_v2(Bucket=BUCKET, Prefix="artifacts/")

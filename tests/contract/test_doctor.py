@@ -21,6 +21,7 @@ from phenoloop.doctor.check import State
 from phenoloop.doctor.loop import Aws, Loop
 from phenoloop.errors import EndpointRefused, EventsUnavailable, SettingsInvalid
 from phenoloop.settings import BackendSettings, LabelStudioSettings, Settings, StorageSettings
+from sync.release.rollouts import Rollouts
 
 MANIFEST = Manifest(release="", detector_model="d", segmenter_model="s", labels=("carrot",)).to_dict()
 
@@ -126,6 +127,16 @@ def test_approvals_need_an_enabled_rule_to_the_queue(loop: Loop) -> None:
     assert events.approvals(loop).state is State.WARN
 
 
+def test_approvals_may_come_by_the_lambda_of_the_stack(loop: Loop) -> None:
+    rules, name = loop.aws.events(), f"packages-{uuid4().hex[:8]}"
+    target = loop.queue_arn().replace(":sqs:", ":lambda:").rpartition(":")[0] + ":function:phenoloop-approval"
+    rules.put_rule(Name=name, EventPattern=json.dumps({"detail-type": [events.APPROVALS]}))
+    rules.put_targets(Rule=name, Targets=[{"Id": "approval", "Arn": target}])
+
+    assert events.approvals(loop).state is State.OK
+    rules.disable_rule(Name=name)  # the services are shared with other tests
+
+
 @pytest.fixture
 def sagemaker() -> Iterator[Any]:
     """With two endpoints that someone deployed by hand."""
@@ -148,18 +159,19 @@ def sagemaker() -> Iterator[Any]:
 def test_deployed_endpoints_become_a_release_that_is_live_if_none_was(sagemaker: Any) -> None:
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="photos")
-    store = ReleaseStore(s3, "photos")
+    store, rollouts = ReleaseStore(s3, "photos"), Rollouts(s3, StorageSettings(bucket="photos"))
     adopt = {"detector": "endpoint-detector", "segmenter": "endpoint-segmenter"}
     release = adopted_release(sagemaker, manifest=MANIFEST, **adopt)
     other = adopted_release(sagemaker, manifest=MANIFEST | {"score_threshold": 0.5}, **adopt)
 
     assert release.detector.model_data_url == "s3://models/detector.tar.gz"
-    assert [step.outcome for step in go_live(store, release, even_if_another_is=False)] == ["done"]
-    assert [step.outcome for step in go_live(store, release, even_if_another_is=False)] == ["right"]
-    assert [step.outcome for step in go_live(store, other, even_if_another_is=False)] == ["left"]
+    assert [step.outcome for step in go_live(store, rollouts, release, even_if_another_is=False)] == ["done"]
+    assert [step.outcome for step in go_live(store, rollouts, release, even_if_another_is=False)] == ["right"]
+    assert [step.outcome for step in go_live(store, rollouts, other, even_if_another_is=False)] == ["left"]
     assert store.live() == release
-    assert [step.outcome for step in go_live(store, other, even_if_another_is=True)] == ["done"]
+    assert [step.outcome for step in go_live(store, rollouts, other, even_if_another_is=True)] == ["done"]
     assert store.live() == other
+    assert [rollout.release for rollout in rollouts.list() if rollout.adopted] == [other.name, release.name]
 
 
 def test_an_endpoint_that_is_not_there_is_named(sagemaker: Any) -> None:

@@ -86,6 +86,15 @@ def test_what_would_be_ignored_is_refused(control: Any) -> None:
     assert (code, "AsyncInferenceConfig" in message) == ("ValidationException", True)
 
 
+def test_a_serverless_variant_is_kept_as_it_was_asked_for(control: Any) -> None:
+    name = make_model(control)
+    serverless = {"MemorySizeInMB": 4096, "MaxConcurrency": 8}
+    asked = {"VariantName": "live", "ModelName": name, "ServerlessConfig": serverless}
+    control.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[asked])
+    (kept,) = control.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"]
+    assert kept["ServerlessConfig"] == serverless
+
+
 def test_model_data_must_be_there_when_the_model_is_created(control: Any) -> None:
     missing = f"s3://{BUCKET}/not-there.tar.gz"
     code, message = refusal(make_model, sagemaker=control, ModelDataUrl=missing)

@@ -156,7 +156,7 @@ def test_a_job_that_has_ended_is_not_stopped(server: SageMakerServer) -> None:
 
 def test_a_job_leaves_no_process_and_no_folder(server: SageMakerServer) -> None:
     name = train(server, training(OFFSPRING="1"))
-    assert not is_running(int(model(server, name)["child.txt"]))
+    wait_until(lambda: not is_running(int(model(server, name)["child.txt"])))
     wait_until(lambda: not (server.data_dir / "jobs" / "training-job" / name).exists())
 
 

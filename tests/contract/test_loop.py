@@ -1,6 +1,6 @@
 """Corrections become one run and an approved package one release, by however many workers and restarts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,9 @@ from phenoloop.labelling.client import LabelStudio
 from phenoloop.logs import traced
 from phenoloop.settings import (
     BackendSettings,
+    ChainSettings,
     LabelStudioSettings,
+    ReleaseSettings,
     RetrainingSettings,
     Settings,
     StorageSettings,
@@ -54,7 +56,7 @@ class AllBehind:
     def are_being_predicted(self) -> bool:
         return False
 
-    def behind(self, version: str) -> Behind:
+    def behind(self, version: str, canary: Mapping[int, str]) -> Behind:
         return {7: self.task_ids} if self.task_ids else {}
 
     def predict(self, behind: Behind) -> None:
@@ -76,6 +78,8 @@ class Around:
         settings = Settings(
             storage=STORAGE,
             training=TRAINING,
+            release=ReleaseSettings(open_tasks_a_minute=10**9),
+            chain=ChainSettings(release_refresh_s=1e-9),
             retraining=RETRAINING.model_copy(update=retraining),
             label_studio=LabelStudioSettings(url="http://label-studio", token=SecretStr("token")),
             backend=BackendSettings(password=SecretStr("password of tests")),

@@ -88,7 +88,7 @@ def around(monkeypatch: pytest.MonkeyPatch) -> Iterator[Around]:
 def test_after_a_start_everything_is_looked_at_once_without_any_event(around: Around) -> None:
     around.worker.turn()
     around.worker.turn()
-    assert sorted(around.loop.looked) == ["annotations", "exports", "photos", "release", "tasks"]
+    assert sorted(around.loop.looked) == ["annotations", "exports", "module", "photos", "release", "tasks"]
 
 
 def test_a_saved_annotation_wakes_the_concern_for_annotations_and_its_message_is_deleted(around: Around) -> None:
@@ -111,7 +111,7 @@ def test_an_approved_package_wakes_the_release_and_then_the_tasks(around: Around
     around.send(_approved())
     around.settle()
     around.worker.turn()
-    assert around.loop.looked == ["release", "tasks"]
+    assert around.loop.looked == ["release", "tasks", "module"]
 
 
 def test_what_is_told_of_other_prefixes_wakes_nobody(around: Around) -> None:
@@ -133,7 +133,7 @@ def test_a_concern_that_fails_keeps_no_other_from_its_turn_and_is_tried_again(ar
     around.loop.fail["annotations"] = LabelStudioUnavailable("It does not answer.")
     around.loop.fail["release"] = ZeroDivisionError()
     around.worker.turn()
-    assert sorted(around.loop.looked) == ["annotations", "exports", "photos", "release", "tasks"]
+    assert sorted(around.loop.looked) == ["annotations", "exports", "module", "photos", "release", "tasks"]
     time.sleep(2.1)  # the first pause
     around.loop.looked.clear()
     around.worker.turn()
@@ -162,7 +162,7 @@ def test_an_event_leads_to_the_look_that_it_wakes(around: Around) -> None:
 def test_a_look_that_no_event_asked_for_has_an_id_of_its_own(around: Around) -> None:
     around.worker.turn()
     assert all(around.loop.looked_under.values())
-    assert len(set(around.loop.looked_under.values())) == 5
+    assert len(set(around.loop.looked_under.values())) == 6
 
 
 def test_looks_and_events_are_counted_by_what_came_of_them(around: Around) -> None:

@@ -24,18 +24,20 @@ class Container:
     port: int
     log: Path
 
-    def ask(self, method: str, path: str, body: bytes = b"", content_type: str = JSON) -> Answer:
+    def ask(self, method: str, path: str, body: bytes = b"", content_type: str = JSON, attributes: str = "") -> Answer:
         """Status and body. Raises OSError while nobody listens."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path, body, {"Content-Type": content_type} if body else {})
+            headers = {"Content-Type": content_type, "X-Amzn-SageMaker-Custom-Attributes": attributes}
+            connection.request(method, path, body, headers if body else {})
             response = connection.getresponse()
             return response.status, response.read()
         finally:
             connection.close()
 
-    def invoke(self, body: str | bytes, content_type: str = JSON) -> Answer:
-        return self.ask("POST", "/invocations", body.encode() if isinstance(body, str) else body, content_type)
+    def invoke(self, body: str | bytes, content_type: str = JSON, attributes: str = "") -> Answer:
+        sent = body.encode() if isinstance(body, str) else body
+        return self.ask("POST", "/invocations", sent, content_type, attributes)
 
     def ping(self) -> int | None:
         """The status; None while nobody listens."""
@@ -66,6 +68,7 @@ def running(python: Path, base: Path) -> Iterator[Container]:
         "SAGEMAKER_BASE_DIR": str(base),
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "SERVING_HOST": "127.0.0.1",
+        "PHENOLOOP_ENDPOINT": "endpoint-1",
         "PYTHONUNBUFFERED": "1",
     }
     with log.open("wb") as output:

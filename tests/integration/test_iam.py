@@ -98,7 +98,7 @@ def test_sync_hears_events_and_writes_all_but_photos_and_annotations(
 ) -> None:
     mine = under("sync")
     s3, sqs = mine("s3"), mine("sqs")
-    for prefix in ("annotations/", "images/", "runs/"):
+    for prefix in ("annotations/", "images/", "releases/", "runs/"):
         s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)
     for key in ("snapshots/a/snapshot.json", "runs/a.json", "releases/a.json", "loc360/manifest.json"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"{}", IfNoneMatch="*")

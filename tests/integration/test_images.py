@@ -77,7 +77,7 @@ class Place:
             "PHENOLOOP_QUEUE_URL": self.queue_url,
             "AWS_DEFAULT_REGION": "us-east-1",
         }
-        written = {n: filled_in(str(v), given) for n, v in service["environment"].items()}
+        written = {n: filled_in(str(v), given) for n, v in service["environment"].items() if v}
         here = {n: v.replace(SECRETS, str(self.secrets(name))) for n, v in written.items()}
         here["PHENOLOOP_LABEL_STUDIO__URL"] = status["label_studio"]["url"]
         port = "PHENOLOOP_BACKEND__PORT" if name == "backend" else "PHENOLOOP_MONITORING__PORT"

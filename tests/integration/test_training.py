@@ -142,7 +142,8 @@ def test_the_model_folder_says_what_it_holds(detector_job: tuple[Path, Any], sce
     assert (told["encoder"], told["normalisation"]["mean"]) == ("tf_efficientnet_lite0", [0.5, 0.5, 0.5])
     assert told["side_px"] % 32 == 0
     assert told["photos"] == {"train": 3, "validation": 1}
-    assert sum(told["drift"]["objects"]["counts"]) == 3
+    counted = {name: sum(of_one["counts"]) for name, of_one in told["drift"].items()}
+    assert (counted["brightness"], counted["finds"]) == (4, 1)  # photos; those it did not learn from
 
 
 @pytest.mark.parametrize("stage", ["detector", "segmenter"])

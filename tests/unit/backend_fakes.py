@@ -44,25 +44,30 @@ class FakeChain:
         self._labels = labels
         self._before = before or (lambda etag: None)
         self.release = RELEASE
+        self.canaries: dict[int, str] = {}
+        """Project -> the other release that it is served."""
         self.prompts: list[Prompt] = []
 
-    def version(self) -> str:
-        return self.release
+    def version(self, project: int | None = None) -> str:
+        return self.canaries.get(project or 0, self.release)
 
-    def annotate(self, image: StoredImage, *, mm_per_px: float | None = None) -> ChainResult:
+    def annotate(
+        self, image: StoredImage, *, mm_per_px: float | None = None, project: int | None = None
+    ) -> ChainResult:
         self._before(image.etag)
         scale = image.mm_per_px if mm_per_px is None else mm_per_px
-        return self._found([instance(i, label, scale) for i, label in enumerate(self._labels)])
+        return self._found(project, [instance(i, label, scale) for i, label in enumerate(self._labels)])
 
-    def segment(self, image: StoredImage, prompt: Prompt, *, mm_per_px: float | None = None) -> ChainResult:
+    def segment(
+        self, image: StoredImage, prompt: Prompt, *, mm_per_px: float | None = None, project: int | None = None
+    ) -> ChainResult:
         self._before(image.etag)
         self.prompts.append(prompt)
-        return self._found([instance(0, prompt.label, image.mm_per_px if mm_per_px is None else mm_per_px)])
+        return self._found(project, [instance(0, prompt.label, image.mm_per_px if mm_per_px is None else mm_per_px)])
 
-    def _found(self, instances: list[Instance]) -> ChainResult:
-        return ChainResult(
-            self.release, 1280, 960, tuple(instances), {"count": len(instances), "release": self.release}
-        )
+    def _found(self, project: int | None, instances: list[Instance]) -> ChainResult:
+        release = self.version(project)
+        return ChainResult(release, 1280, 960, tuple(instances), {"count": len(instances), "release": release})
 
 
 class FakeS3:

@@ -141,6 +141,7 @@ class Past:
             run=run.name if run else None,
             snapshot_url=None,
             registered_at=AT,
+            decided_at=AT,
         )
         self.packages[package.arn] = package
         return package

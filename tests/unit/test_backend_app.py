@@ -15,12 +15,12 @@ from tests.unit.backend_fakes import RELEASE, FakeChain, FakeQueue, backend, rec
 
 
 class Unreleased(FakeChain):
-    def version(self):
+    def version(self, project=None):
         raise ReleaseMissing("No release is live.")
 
 
 class Broken(FakeChain):
-    def version(self):
+    def version(self, project=None):
         raise RuntimeError("secret detail")
 
 
@@ -95,6 +95,18 @@ def test_a_job_is_asked_for_under_the_id_of_its_request():
     )
 
     assert [job.meta for job in queue.jobs] == [{"trace_id": "request-7"}]
+
+
+def test_setup_answers_the_release_that_its_project_is_served():
+    chain = FakeChain()
+    chain.canaries = {2: "phenoloop-canary"}  # of the recorded project
+    assert client(chain=chain).post("/setup", json=recorded("setup"), headers=KNOWN).get_json() == {
+        "model_version": "phenoloop-canary"
+    }
+    other = recorded("setup") | {"project": "3.1795250760"}
+    assert client(chain=chain).post("/setup", json=other, headers=KNOWN).get_json() == {"model_version": RELEASE}
+    unnumbered = recorded("setup") | {"project": "no number"}
+    assert client(chain=chain).post("/setup", json=unnumbered, headers=KNOWN).get_json() == {"model_version": RELEASE}
 
 
 def test_setup_answers_the_release_in_far_less_than_three_seconds():

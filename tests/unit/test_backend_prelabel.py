@@ -29,6 +29,17 @@ def test_each_task_gets_one_prediction_of_the_live_release():
     assert all(p["result"] and p["score"] for p in label_studio.stored)
 
 
+def test_tasks_of_a_canary_project_get_predictions_of_the_canary():
+    label_studio, chain = FakeLabelStudio(PHOTOS), FakeChain()
+    chain.canaries = {3: "phenoloop-canary"}
+    label_studio.versions[1] = {RELEASE}
+
+    prelabel(backend(chain=chain, label_studio=label_studio), 3, [1])
+
+    assert [(p["task"], p["model_version"]) for p in label_studio.stored] == [(1, "phenoloop-canary")]
+    assert label_studio.deleted == [(1, RELEASE)]
+
+
 def test_a_second_run_stores_nothing():
     label_studio = FakeLabelStudio(PHOTOS)
     served = backend(label_studio=label_studio)

@@ -13,7 +13,7 @@ from tests.unit.backend_fakes import FakeChain, recorded
 
 
 class Broken(FakeChain):
-    def version(self):
+    def version(self, project=None):
         raise RuntimeError("secret detail")
 
 

@@ -39,7 +39,7 @@ class Live:
     def __init__(self) -> None:
         self.release = release()
 
-    def current(self) -> Release:
+    def current(self, project: int | None = None) -> Release:
         return self.release
 
 

@@ -1,17 +1,20 @@
+import json
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from phenoloop.chain.releases import LiveRelease, Pointer, Release, ReleaseStore, StageEndpoint, release_name
+from phenoloop.chain.releases import Canary, LiveRelease, Pointer, Release, ReleaseStore, StageEndpoint, release_name
 from phenoloop.errors import ReleaseMissing, StorageUnavailable
 from tests.unit.fake_models import manifest, release
 from tests.unit.fake_s3 import FakeS3
 
+AT = datetime(2025, 1, 1, tzinfo=UTC)
 ENDPOINTS = ("detector-a", "segmenter-b")
 
 
@@ -20,6 +23,7 @@ class Store:
 
     def __init__(self, *names: str) -> None:
         self.live_name: str | None = names[0] if names else None
+        self.canary: Canary | None = None
         self.failing = False
         self.asked_by: list[str] = []
 
@@ -29,13 +33,10 @@ class Store:
             raise StorageUnavailable("S3 can't be reached.")
         if self.live_name is None:
             raise ReleaseMissing("The object is not in S3 or may not be read.")
-        return Pointer.model_validate({"release": self.live_name, "previous": None, "moved_at": "2025-01-01T00:00:00Z"})
+        return Pointer(release=self.live_name, previous=None, moved_at=AT, canary=self.canary)
 
     def get(self, name: str) -> Release:
         return release(name)
-
-    def live(self) -> Release:
-        return self.get(self.pointer().release)
 
 
 @pytest.fixture
@@ -105,10 +106,10 @@ def test_nobody_waits_behind_a_first_load_that_hangs() -> None:
     asked, answer = threading.Event(), threading.Event()
 
     class Slow(Store):
-        def live(self) -> Release:
+        def get(self, name: str) -> Release:
             asked.set()
             answer.wait(5)
-            return super().live()
+            return super().get(name)
 
     with LiveRelease(Slow("release-1"), refresh_s=1) as live:
         first = threading.Thread(target=live.current)
@@ -146,6 +147,45 @@ def test_a_moved_pointer_is_followed_in_the_background(store: Store, live: LiveR
     store.live_name = "release-2"
 
     wait_until(lambda: live.current().name == "release-2")
+
+
+def test_a_canary_is_served_to_its_projects_alone(store: Store, live: LiveRelease) -> None:
+    live.current()
+    store.canary = Canary(release="release-2", projects=(7, 9), since=AT)
+
+    wait_until(lambda: live.current(7).name == "release-2")
+    assert [live.current(project).name for project in (9, 8, None)] == ["release-2", "release-1", "release-1"]
+    store.canary = None
+    wait_until(lambda: live.current(7).name == "release-1")
+
+
+def test_a_pointer_without_a_canary_is_written_as_older_processes_read_it() -> None:
+    s3 = FakeS3()
+    store = ReleaseStore(s3, "b")  # type: ignore[arg-type]
+    for name in ("release-1", "release-2"):
+        store.publish(release(name))
+    store.move_pointer("release-1")
+    before = json.loads(s3.objects["releases/live.json"])
+    store.start_canary("release-2", (7,))
+    during = json.loads(s3.objects["releases/live.json"])
+    store.withdraw_canary("release-2")
+
+    assert before.keys() == {"release", "previous", "moved_at"}
+    assert during == before | {"canary": during["canary"]}
+    assert json.loads(s3.objects["releases/live.json"]) == before
+
+
+def test_only_the_canary_that_is_meant_is_withdrawn() -> None:
+    store = ReleaseStore(FakeS3(), "b")  # type: ignore[arg-type]
+    for name in ("release-1", "release-2", "release-3"):
+        store.publish(release(name))
+    store.move_pointer("release-1")
+    first = store.start_canary("release-2", (7,))
+    assert store.start_canary("release-2", (7,)) == first
+    newer = store.start_canary("release-3", (7,))
+
+    assert store.withdraw_canary("release-2") == newer
+    assert store.move_pointer("release-3").canary is None
 
 
 def test_a_store_that_fails_leaves_the_last_release_and_is_asked_again(store: Store, live: LiveRelease) -> None:

@@ -11,7 +11,7 @@ from phenoloop.cli.main import app
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
-OPERATING = (REPOSITORY / "docs/operating.md").read_text()
+OPERATING = (REPOSITORY / "docs/operating.md").read_text() + (REPOSITORY / "docs/aws.md").read_text()
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 
 
@@ -21,8 +21,8 @@ def test_every_make_target_in_the_documents_exists() -> None:
 
 
 def test_every_phenoloop_command_in_the_documents_exists_with_its_options() -> None:
-    shown = re.findall(r"^\$ phenoloop ([a-z]+(?: [a-z0-9]+)*)([^#\n]*)", README, re.MULTILINE)
-    named = re.findall(r"`phenoloop ([a-z]+(?: [a-z0-9]+)*)([^`]*)`", README + OPERATING)
+    shown = re.findall(r"^\$ phenoloop ([a-z][a-z0-9]*(?: [a-z0-9]+)*)([^#\n]*)", README, re.MULTILINE)
+    named = re.findall(r"`phenoloop ([a-z][a-z0-9]*(?: [a-z0-9]+)*)([^`]*)`", README + OPERATING)
     assert shown
     for words, options in shown + named:
         done = CliRunner().invoke(app, [*words.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from phenoloop.door import Door, open_door
+from phenoloop.door import Console, Door, open_door
 from phenoloop.errors import SettingsInvalid
 from phenoloop.metrics import Metrics
 from phenoloop.settings import MonitoringSettings
@@ -42,6 +42,25 @@ def test_one_that_hangs_is_not_up() -> None:
 def test_other_paths_are_told_what_there_is() -> None:
     status, body = asked(Door(Metrics(), list), "/../etc/passwd")
     assert (status, "/metrics" in body) == ("404 Not Found", True)
+
+
+def console(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [])
+    return [b"the console"]
+
+
+@pytest.mark.parametrize("path", ["/console", "/console/runs/abc"])
+def test_the_console_is_behind_the_same_door(path: str) -> None:
+    assert asked(Door(Metrics(), list, console=Console(console, 1024)), path) == ("200 OK", "the console")
+
+
+@pytest.mark.parametrize("path", ["/consoles", "/x/console", "console", "/health"])
+def test_nothing_else_leads_to_the_console(path: str) -> None:
+    assert asked(Door(Metrics(), list, console=Console(console, 1024)), path)[1] != "the console"
+
+
+def test_a_process_without_a_console_has_none() -> None:
+    assert asked(Door(Metrics(), list), "/console")[0] == "404 Not Found"
 
 
 def test_an_open_door_answers_over_http() -> None:

@@ -16,7 +16,9 @@ REPOSITORY = Path(__file__).parents[2]
 POLICIES = REPOSITORY / "infra" / "iam"
 IDENTITIES = ("backend", "sync", "sagemaker", "label-studio", "operator")
 ROOMS = ("loc360", "phenoloop", "ml_backend", "sync", "training", "serving")
-SERVICES = ("events", "s3", "sqs", "sagemaker", "sagemaker-runtime")  # the later one has the name that two share
+SERVICES = (  # the later one has the name that two share
+    *("cloudwatch", "application-autoscaling", "events", "s3", "sqs", "sagemaker", "sagemaker-runtime"),
+)
 PLACEHOLDERS = {"bucket", "account", "region", "queue", "role"}
 
 ACTIONS = {  # where IAM calls it otherwise than the operation
@@ -27,6 +29,7 @@ ACTIONS = {  # where IAM calls it otherwise than the operation
     "s3:PutBucketNotificationConfiguration": "s3:PutBucketNotification",
     "sagemaker-runtime:InvokeEndpoint": "sagemaker:InvokeEndpoint",
 }
+CLIENTS = {"s3", "sqs", "sagemaker", "events", "runtime", "client", "cloudwatch", "autoscaling"}
 TRANSFERS = {"download_file": "s3:GetObject", "download_fileobj": "s3:GetObject", "upload_file": "s3:PutObject"}
 UNREACHED = {  # calls of modules that a program imports, in functions that it never comes to
     "backend": {"phenoloop.chain.releases": {"s3:ListBucket", "s3:PutObject"}},  # only sync publishes, operators list
@@ -36,7 +39,8 @@ UNREACHED = {  # calls of modules that a program imports, in functions that it n
     },
 }
 BY_OTHERS = {  # what AWS asks for in the role's name, without a call of ours
-    "sync": {"iam:PassRole"},
+    # the second one in application-autoscaling's, which changes the endpoint for us
+    "sync": {"iam:PassRole", "sagemaker:UpdateEndpointWeightsAndCapacities"},
 }
 
 
@@ -77,7 +81,7 @@ def actions_of(module: str) -> Iterator[str]:
 
 def _is_a_client(receiver: ast.expr) -> bool:
     text = ast.unparse(receiver).rstrip("()")
-    return text.rpartition(".")[2].lstrip("_") in {"s3", "sqs", "sagemaker", "events", "runtime", "client"}
+    return text.rpartition(".")[2].lstrip("_") in CLIENTS
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from phenoloop.labelling.task_list import PAGE, listed_tasks, task_filter
+from phenoloop.labelling.task_list import PAGE, listed_tasks, newest_tasks, task_filter
 
 
 class ShrinkingList:
@@ -53,6 +53,14 @@ def test_no_task_is_passed_over_while_those_read_leave_the_filter() -> None:
 
 def test_a_list_that_empties_meanwhile_ends() -> None:
     assert listed(ShrinkingList(3 * PAGE, set.clear)) == list(range(1, PAGE + 1))
+
+
+def test_the_newest_tasks_are_asked_for_in_one_small_page() -> None:
+    tasks = ShrinkingList(3)
+    newest_tasks(tasks, {"project": 1}, [task_filter("inner_id", "less", "Number", 9)], 500)  # type: ignore[arg-type]
+    (query,) = tasks.queries
+    assert query["ordering"] == ["-tasks:id"]
+    assert [item["filter"] for item in query["filters"]["items"]] == ["filter:tasks:inner_id"]
 
 
 def test_a_task_that_is_listed_twice_comes_once() -> None:

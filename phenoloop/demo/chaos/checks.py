@@ -105,11 +105,9 @@ def _identity(run: Run) -> str:
 
 def _double_releases(rested: Rested) -> Breaches:
     """A package is one release, a run at most one package."""
-    store, packages = rested.loop.releases, rested.loop.packages()
+    packages, released = rested.loop.packages(), rested.loop.releases.published().values()
     made = Counter(package.run for package in packages if package.run)
-    keys = _keys(rested, rested.loop.settings.storage.releases_prefix)
-    names = [key.rpartition("/")[2].removesuffix(".json") for key in keys if not key.endswith("/live.json")]
-    served = Counter(store.get(name).package_arn for name in names)
+    served = Counter(release.package_arn for release in released)
     return [
         *(f"run {run} registered {count} packages" for run, count in made.items() if count > 1),
         *(f"package {arn} is {count} releases" for arn, count in served.items() if count > 1),

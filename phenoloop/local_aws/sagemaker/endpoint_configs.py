@@ -6,7 +6,7 @@ from phenoloop.local_aws.sagemaker.errors import ValidationException, refuse_uns
 from phenoloop.local_aws.sagemaker.store import Kind, Resource, Store
 
 UNSUPPORTED = ("DataCaptureConfig", "AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants")
-UNSUPPORTED_IN_VARIANT = ("ServerlessConfig", "ManagedInstanceScaling", "InstancePools", "CoreDumpConfig")
+UNSUPPORTED_IN_VARIANT = ("ManagedInstanceScaling", "InstancePools", "CoreDumpConfig")
 DESCRIBED = ("ProductionVariants", "KmsKeyId", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation")
 
 
