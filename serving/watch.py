@@ -142,7 +142,7 @@ def _properties(invocation: Invocation, drift: Drift | None) -> dict[str, object
     """What the log knows beyond the metrics."""
     sizes = {"request_bytes": len(invocation.request), "reply_bytes": len(invocation.reply)}
     told = {"drifted": drift.drifted, "distances": drift.distances} if drift else {}
-    return {"trace_id": invocation.trace_id, **sizes, **told}
+    return {"event": "metrics", "trace_id": invocation.trace_id, **sizes, **told}
 
 
 def _say(stream: TextIO, line: Json) -> None:
