@@ -93,7 +93,8 @@ class RunningStack:
 
     def heard(self, event: str, **facts: Any) -> dict[str, Any] | None:
         """The newest line of sync's log that tells of this with these facts."""
-        lines = map(json.loads, (self.data_dir / "logs" / "sync.log").read_text().splitlines())
+        written, _, _ = (self.data_dir / "logs" / "sync.log").read_text().rpartition("\n")  # no line that is half there
+        lines = map(json.loads, written.splitlines())
         told = [line for line in lines if line["event"] == event and facts.items() <= line.items()]
         return told[-1] if told else None
 

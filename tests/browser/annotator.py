@@ -30,6 +30,8 @@ CHROMIUM_FLAGS = (
 Place = tuple[float, float]
 """On the photo, as shares of its width and height."""
 REGION_TITLE = ".lsf-outliner-item__title"
+PICTURES_ARE_THERE = "return document.images.length > 0 && [...document.images].every(image => image.complete)"
+"""Until then the editor knows no places on the photo, and forgets what is selected."""
 
 
 @contextmanager
@@ -66,6 +68,7 @@ class Annotator:
         """Open the task in the editor and wait for its photo and its first region."""
         self._driver.get(f"{self._url}/projects/{project_id}/data?task={task_id}")
         self._one("canvas")
+        self._wait(lambda: bool(self._driver.execute_script(PICTURES_ARE_THERE)))
         self.wait_for_regions(1)
 
     def open_and_delete_region(self, project_id: int, task_id: int, index: int) -> list[str]:

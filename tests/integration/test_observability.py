@@ -26,7 +26,8 @@ def ask_backend(stack: RunningStack, path: str, body: dict[str, Any], request_id
 def told_under(stack: RunningStack, log: str, trace_id: str) -> list[str]:
     """The events of the lines of the logs of that name that bear the id."""
     files = [file for file in stack.data_dir.rglob("*.log") if file.name.startswith(log)]
-    lines = [line for file in files for line in file.read_text(errors="replace").splitlines() if trace_id in line]
+    texts = [file.read_text(errors="replace").rpartition("\n")[0] for file in files]  # no line that is half there
+    lines = [line for text in texts for line in text.splitlines() if trace_id in line]
     return [json.loads(line)["event"] for line in lines]
 
 
