@@ -126,7 +126,7 @@ def _run(folder: DataFolder, options: StackOptions) -> None:
     stack = Stack(folder, options)
     try:
         with console.status("Starting") as spinner:
-            started = stack.start(lambda step: _show(console, spinner, step))
+            started = stack.start(lambda step: _next(step, console, spinner, stopping))
         _print(started, with_password=console.is_terminal)
         console.print("Ctrl-C stops everything; `phenoloop up` (or `make demo`) continues with the same data.")
         stack.supervise(stopping)
@@ -147,7 +147,9 @@ def _interrupt(stopping: threading.Event) -> None:
         raise KeyboardInterrupt
 
 
-def _show(console: Console, spinner: Any, step: str) -> None:
+def _next(step: str, console: Console, spinner: Any, stopping: threading.Event) -> None:
+    if stopping.is_set():  # Python drops an exception that hits one of fork's own hooks
+        raise KeyboardInterrupt
     if not console.is_terminal:
         console.print(step, markup=False)
     spinner.update(escape(step))
