@@ -10,7 +10,7 @@ RUN := $(UV) run --no-sync
 # Wheels that the user's pip finds, uv finds too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test check audit chaos fuzz quality speed video format clean
+.PHONY: demo test check audit chaos fuzz quality bench speed video format clean
 demo: .venv/.synced
 	@$(RUN) phenoloop up $(if $(DATA),--data-dir "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)") $(foreach port,$(PORTS),--port $(port))
 
@@ -42,6 +42,10 @@ chaos: .venv/.synced
 quality: .venv/.synced
 	@$(RUN) python -m benchmarks.detector --data "$(DATA)" --json artifacts/quality.json \
 	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FOLDS),--folds $(FOLDS)) $(if $(MODELS),--models $(MODELS))
+
+# What is promised of speed and memory, each figure as a ratio to its reference in the same run. ONLY="brush snapshot".
+bench: .venv/.synced
+	@$(RUN) python -m benchmarks --json artifacts/bench.json $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 speed: .venv/.synced
 	@$(RUN) python -m benchmarks.speed --json artifacts/speed.json $(if $(PHOTOS),--photos $(PHOTOS))
