@@ -68,6 +68,8 @@ class DetectorReply:
     """Of the sent photo, the frame of the boxes."""
     height_px: int
     finds: tuple[Find, ...]
+    impression: tuple[float, ...] = ()
+    """What the photo is like to the model, in a few numbers, for whoever watches for drift; empty if it tells none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def decode_detector_reply(text: str | bytes) -> DetectorReply:
             width_px=_positive(body["width_px"]),
             height_px=_positive(body["height_px"]),
             finds=tuple(_find(item) for item in body["finds"]),
+            impression=tuple(_finite(value) for value in body.get("impression", ())),
         )
     except _GARBLED as error:
         raise ReplyInvalid(f"The detector's reply lacks or garbles a field: {error!r}.") from error

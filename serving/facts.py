@@ -21,6 +21,7 @@ EDGES: Mapping[str, tuple[float, ...]] = {
     "sharpness": (-4.5, -4.0, -3.5, -3.0, -2.5, -2.0, -1.5, -1.0),
     "aspect": (0.6, 0.8, 1.0, 1.25, 1.67),
     "sent_side_px": (256, 384, 512, 640, 768, 896, 1000),
+    **{f"impression_{number}": (-1.5, -0.75, 0.0, 0.75, 1.5) for number in range(1, 5)},
     "finds": (0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 63.5),
     "score": (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95),
     "size": (0.02, 0.04, 0.06, 0.08, 0.11, 0.15, 0.2, 0.3, 0.45),
@@ -41,6 +42,11 @@ def photo_facts(image: NDArray[np.uint8]) -> Facts:
 def crop_facts(image: NDArray[np.uint8]) -> Facts:
     """Of a crop (h, w, 3) RGB as the segmenter gets it; how sharp one is depends on the camera's resolution."""
     return {name: value for name, value in looks(image).items() if name != "sharpness"}
+
+
+def impression_facts(impression: Sequence[float]) -> Facts:
+    """What the photo is like to the detector's encoder: numbers of about mean 0 and deviation 1 over its training."""
+    return {f"impression_{number}": float(value) for number, value in enumerate(impression, start=1)}
 
 
 def find_facts(boxes: Sequence[Sequence[float]], scores: Sequence[float], width_px: int, height_px: int) -> Facts:

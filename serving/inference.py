@@ -74,11 +74,12 @@ def output_fn(reply: str, accept: str) -> tuple[str, str]:  # noqa: ARG001  # th
 
 def _detected(asked: DetectorRequest, model: Model) -> DetectorReply:
     with torch.inference_mode():
-        boxes, labels, scores = model.module(_tensor(asked.image))
+        boxes, labels, scores, *more = model.module(_tensor(asked.image))
     height_px, width_px = asked.image.shape[:2]
     found = zip(boxes.tolist(), labels.tolist(), scores.tolist(), strict=True)
     finds = tuple(Find(box=Box(*box), label=model.labels[label], score=score) for box, label, score in found)
-    return DetectorReply(release=asked.release, width_px=width_px, height_px=height_px, finds=finds)
+    impression = tuple(value for told in more for value in told.tolist())  # release 0 has none
+    return DetectorReply(asked.release, width_px, height_px, finds, impression)
 
 
 def _segmented(asked: SegmenterRequest, model: Model) -> SegmenterReply:

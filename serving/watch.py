@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from serving.drift import Drift, Window
-from serving.facts import Facts, crop_facts, find_facts, mask_facts, photo_facts
+from serving.facts import Facts, crop_facts, find_facts, impression_facts, mask_facts, photo_facts
 from serving.metrics import with_metrics
 
 Json = Any
@@ -84,7 +84,7 @@ class Watch:
             return Seen(metrics)
         image = _pixels(json.loads(invocation.request)["image"], "RGB")
         found = find_facts(boxes, scores, reply["width_px"], reply["height_px"])
-        return Seen(metrics, photo_facts(image) | found)
+        return Seen(metrics, photo_facts(image) | found | impression_facts(reply.get("impression", ())))
 
     def _cut_out(self, invocation: Invocation) -> Seen:
         """One object of each photo counts: the others are no further witnesses."""

@@ -143,7 +143,7 @@ def test_the_model_folder_says_what_it_holds(detector_job: tuple[Path, Any], sce
     assert told["side_px"] % 32 == 0
     assert told["photos"] == {"train": 3, "validation": 1}
     counted = {name: sum(of_one["counts"]) for name, of_one in told["drift"].items()}
-    assert (counted["brightness"], counted["finds"]) == (4, 1)  # photos; those it did not learn from
+    assert (counted["brightness"], counted["finds"], counted["impression_1"]) == (4, 1, 1)  # it did not learn from one
 
 
 @pytest.mark.parametrize("stage", ["detector", "segmenter"])

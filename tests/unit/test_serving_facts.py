@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.facts import EDGES, OUTPUTS, counted, crop_facts, find_facts, looks, mask_facts, photo_facts, statistics
+from serving.facts import (
+    EDGES,
+    OUTPUTS,
+    counted,
+    crop_facts,
+    find_facts,
+    impression_facts,
+    looks,
+    mask_facts,
+    photo_facts,
+    statistics,
+)
 
 
 def test_a_photo_is_told_by_its_light_colour_and_sharpness() -> None:
@@ -44,10 +55,11 @@ def test_a_mask_is_told_by_how_much_of_its_box_it_would_fill() -> None:
 
 def test_the_statistics_are_small_and_plain() -> None:
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
-    told = statistics([photo_facts(image) | find_facts([[0, 0, 9, 9]], [0.9], 64, 48) | {"filled": 0.5}] * 40)
+    found = find_facts([[0, 0, 9, 9]], [0.9], 64, 48) | impression_facts([0.1, -2.0, 0.0, 1.3])
+    told = statistics([photo_facts(image) | found | {"filled": 0.5}] * 40)
     assert told.keys() == EDGES.keys()
     assert told.keys() > OUTPUTS
-    assert len(json.dumps(told)) < 1500
+    assert len(json.dumps(told)) < 2000
     assert all(sum(of_one["counts"]) == 40 for of_one in told.values())
 
 

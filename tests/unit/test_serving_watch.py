@@ -21,7 +21,7 @@ from loc360.wire import (
     encode_segmenter_request,
 )
 from serving.drift import STEP
-from serving.facts import find_facts, photo_facts, statistics
+from serving.facts import find_facts, impression_facts, photo_facts, statistics
 from serving.watch import Invocation, Watch
 
 Line = dict[str, Any]
@@ -33,11 +33,13 @@ def image(seed: int, light: float = 150) -> Any:
     return np.clip(rng.normal(rng.normal(light, 20), 30, (40, 50, 3)), 0, 255).astype(np.uint8)
 
 
-def found(seed: int = 0, light: float = 150, scores: tuple[float, ...] = (0.9, 0.7, 0.2)) -> Invocation:
+def found(
+    seed: int = 0, light: float = 150, scores: tuple[float, ...] = (0.9, 0.7, 0.2), impression: tuple[float, ...] = ()
+) -> Invocation:
     """A detector's."""
     finds = tuple(Find(BOX, "carrot", score) for score in scores)
     request = encode_detector_request(DetectorRequest("r7", image(seed, light)))
-    reply = encode_detector_reply(DetectorReply("r7", 50, 40, finds))
+    reply = encode_detector_reply(DetectorReply("r7", 50, 40, finds, impression))
     return Invocation("t-1", 200, 0.25, request.encode(), reply.encode())
 
 
@@ -143,6 +145,17 @@ def test_dark_photos_alarm_and_the_line_says_what_drifted(lines: Any) -> None:
     assert (last["DriftAlarm"], "brightness" in last["drifted"]) == (1, True)
     assert last["InputDrift"] == pytest.approx(max(last["distances"][name] for name in ("brightness", "saturation",
                                                "sharpness", "aspect", "sent_side_px")), abs=1e-4)  # fmt: skip
+
+
+def test_photos_that_only_the_encoder_tells_apart_alarm(lines: Any) -> None:
+    usual = np.random.default_rng(3).normal(size=(64 + 4 * STEP, 2)).tolist()
+    watch = detector(drift=reference() | statistics([impression_facts(numbers) for numbers in usual[:64]]))
+    for seed, numbers in enumerate(usual[64:]):
+        watch.answered(found(seed, impression=tuple(numbers)))
+    for seed, (first, second) in enumerate(usual[64:], start=100):
+        watch.answered(found(seed, impression=(first, second + 2)))
+    alarms = [line["drifted"] for line in lines() if "DriftAlarm" in line]
+    assert [alarms[3], alarms[-1]] == [[], ["impression_2"]]
 
 
 def test_of_the_objects_of_one_photo_one_counts(lines: Any) -> None:

@@ -55,6 +55,7 @@ replies = st.builds(
     width_px=st.integers(1, 9000),
     height_px=st.integers(1, 9000),
     finds=st.lists(finds, max_size=5).map(tuple),
+    impression=st.lists(numbers, max_size=4).map(tuple),
 )
 echoes = st.builds(
     Echo,

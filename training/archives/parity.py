@@ -84,7 +84,7 @@ def _with_finds(parity: Parity, one: tuple[Tensor, ...], other: tuple[Tensor, ..
     if not len(scores):
         return parity.with_another()
     faintest = float(scores.min()) + SCORE
-    for boxes, labels, own, others in ((*one, other), (*other, one)):
+    for boxes, labels, own, others in ((*one[:3], other), (*other[:3], one)):
         for box, label, score in zip(boxes, labels, own, strict=True):
             same = others[1] == label
             if not bool(same.any()):

@@ -10,7 +10,16 @@ from typing import Any
 import torch
 
 from loc360.pictures import Image, image_from_base64, jpeg_base64
-from serving.facts import Facts, Statistics, crop_facts, find_facts, mask_facts, photo_facts, statistics
+from serving.facts import (
+    Facts,
+    Statistics,
+    crop_facts,
+    find_facts,
+    impression_facts,
+    mask_facts,
+    photo_facts,
+    statistics,
+)
 from training.contrast.export import SIDE_LIMITS_PX
 from training.data.dataset import LabelledPhoto, evenly_spaced
 from training.errors import DatasetInvalid
@@ -42,10 +51,11 @@ def _photos(photos: Sequence[LabelledPhoto], most: int) -> Iterator[Image]:
 
 
 def _found(model: Model, image: Image, least_score: float) -> Facts:
-    boxes, _, scores = model(torch.from_numpy(image.transpose(2, 0, 1).copy()))
+    boxes, _, scores, *impressions = model(torch.from_numpy(image.transpose(2, 0, 1).copy()))
     sure = scores >= least_score
     height_px, width_px = image.shape[:2]
-    return photo_facts(image) | find_facts(boxes[sure].tolist(), scores[sure].tolist(), width_px, height_px)
+    found = find_facts(boxes[sure].tolist(), scores[sure].tolist(), width_px, height_px)
+    return photo_facts(image) | found | impression_facts([value for told in impressions for value in told.tolist()])
 
 
 def _cut_out(model: Model | None, photos: Sequence[LabelledPhoto], most: int) -> Iterator[Facts]:

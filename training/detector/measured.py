@@ -33,7 +33,7 @@ def judged(detector: torch.nn.Module, album: Album, device: torch.device) -> Ite
     for index in range(len(album)):
         picture = album.picture(index)
         image = torch.from_numpy(picture.image.transpose(2, 0, 1).copy()).to(device)
-        boxes, labels, scores = (values.cpu().numpy() for values in detector(image))
+        boxes, labels, scores = (values.cpu().numpy() for values in detector(image)[:3])
         yield Judged(
             box_ious([Box(*box) for box in boxes], [Box(*box) for box in picture.boxes]),
             boxes,

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from training.contrast.detector import best_of_each_place
 from training.detector.assignment import overlaps
+from training.detector.impression import Impression
 from training.detector.network import Finder
 
 
@@ -23,19 +24,20 @@ class ServedDetector(torch.nn.Module):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.impression = Impression(int(encoder.channels[4]))
         self.finder = finder
         self.side_px = side_px
         self.least_score = least_score
         self.most = most
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Of a uint8 (3, H, W) sRGB image: boxes (n, 4) float32, label indices (n,) int64 and scores (n,) float32.
 
-        Best first.
+        Best first. Last the photo's impression.
         """
         colours = scaled(image, self.side_px)
         height, width = colours.shape[2], colours.shape[3]
-        padded = functional.pad(colours, [0, -width % 32, 0, -height % 32], value=0.5)
+        padded = self._padded(colours)
         features = self.encoder(torch.cat([padded, padded.flip(3)]))
         found = self.finder(features[2], features[3], features[4])
         chances, kinds = found.kinds.softmax(dim=2).max(dim=2)
@@ -49,7 +51,17 @@ class ServedDetector(torch.nn.Module):  # type: ignore[misc]
         boxes = torch.minimum(boxes.clamp(min=0.0), limit)
         kept = best_of_each_place(boxes, 0.55, 1.1)[: self.most]
         scale = torch.tensor([image.shape[2] / width, image.shape[1] / height]).repeat(2)
-        return voted(boxes, kept, scores[order]) * scale, kinds.flatten().cpu()[order[kept]], scores[order[kept]]
+        moved = voted(boxes, kept, scores[order]) * scale
+        impression = self.impression(features[4].mean(dim=[0, 2, 3]).cpu())
+        return moved, kinds.flatten().cpu()[order[kept]], scores[order[kept]], impression
+
+    def deepest(self, image: Tensor) -> Tensor:
+        """(channels,) means of the encoder's deepest features of a uint8 (3, H, W) sRGB image."""
+        padded = self._padded(scaled(image, self.side_px))
+        return self.encoder(torch.cat([padded, padded.flip(3)]))[4].mean(dim=[0, 2, 3]).cpu()
+
+    def _padded(self, colours: Tensor) -> Tensor:
+        return functional.pad(colours, [0, -colours.shape[3] % 32, 0, -colours.shape[2] % 32], value=0.5)
 
 
 def voted(boxes: Tensor, kept: Tensor, scores: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from training.looks.pictures import Album, Picture
 SIDE_PX, QUICK_SIDE_PX = 640, 384
 _QUICK_S = 600.0
 """With less time, and no GPU, more views of the photos serve better than finer ones."""
-_MOST_MEASURED, _MOST_SHOWN = 24, 4
+_MOST_MEASURED, _MOST_SHOWN, _MOST_TYPICAL = 24, 4, 32
 
 
 class DetectorLesson:
@@ -39,6 +39,7 @@ class DetectorLesson:
         self.network = DetectorNetwork(Encoder(settings.encoder, settings.encoder_weights), len(self.labels))
         self._album = DetectorAlbum(train, self.labels, 2 * self.side_px)
         self._validation = Album(evenly_spaced(validation, _MOST_MEASURED), self.labels, 2 * self.side_px)
+        self._typical = Album(evenly_spaced(train, _MOST_TYPICAL), self.labels, 2 * self.side_px)
         self._recoloured = augmentation(settings.augmentation)
         self._size_px = _size_px(train, self.side_px)
 
@@ -77,8 +78,12 @@ class DetectorLesson:
         """With the `score_threshold` that fits the validation photos."""
         with torch.inference_mode():
             threshold = fitting_threshold(self._judged(network))
-        served = ServedDetector(network.cpu().encoder, network.finder, self.side_px)
-        return Learnt(served.eval(), {"score_threshold": threshold})
+        served = ServedDetector(network.cpu().encoder, network.finder, self.side_px).eval()
+        with torch.no_grad():
+            photos = (self._typical.picture(index).image for index in range(len(self._typical)))
+            deepest = [served.deepest(torch.from_numpy(image.transpose(2, 0, 1).copy())) for image in photos]
+            served.impression.fit(torch.stack(deepest))
+        return Learnt(served, {"score_threshold": threshold})
 
     def shown(self, picture: Picture) -> Image:
         """A training sample with its boxes."""
