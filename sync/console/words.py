@@ -47,9 +47,13 @@ def measure(value: Any) -> str:
 
 
 def facts(values: Mapping[str, Any]) -> str:
-    """Each in a few words."""
-    shown = {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in values.items()}
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items() if value not in (None, ""))
+    """Each as `name: value`; what is not there or no is left out."""
+    told = {name.replace("_", " "): value for name, value in values.items() if value not in (None, "", False)}
+    return ", ".join(name if value is True else f"{name}: {_short(value)}" for name, value in told.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def state(of: str) -> str:

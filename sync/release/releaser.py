@@ -189,7 +189,7 @@ class _Way:
         return {"instead_of": before.release} if before and before.release != self.release.name else {}
 
     def published(self) -> Facts | None:
-        return {"was_news": self.releaser.publish_manifest(self.release)}
+        return {"manifest_was_new": self.releaser.publish_manifest(self.release)}
 
     def watched(self) -> Facts | None:
         """Raises AlarmRaised."""

@@ -129,7 +129,7 @@ def test_a_release_on_its_way_shows_its_steps(desk: Desk) -> None:
     desk.rollouts.note(live.name, "shadow", photos=8, matched=0.93)
     client = desk.client()
     assert "On its way" in client.get("/console").text
-    assert "photos 8, matched 0.93" in client.get("/console/releases").text
+    assert "photos: 8, matched: 0.93" in client.get("/console/releases").text
 
 
 def test_a_run_shows_its_steps_its_figures_and_its_report(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from phenoloop.demo.proof.stack import ProofStack
 from tests.browser.annotator import chromium
 from tests.video.walk import Walk
 
-TIME_LIMIT_S = 150
+TIME_LIMIT_S = 300
 """Of each model's training."""
 ALWAYS_ASK = 1000
 """With fewer test photos the pipeline leaves the decision to a person: the film shows one."""
