@@ -141,7 +141,9 @@ def _run(loop: Loop, name: str) -> Run:
         return run_named(loop, name)
     run = next((run for run in reversed(loop.runs.list()) if loop.runs.status(run) == "Succeeded"), None)
     if run is None:
-        raise RunMissing("No run has succeeded yet.", cure="Start one with `phenoloop pipeline start`.")
+        raise RunMissing(
+            "No run has succeeded yet.", cure="Start one with `phenoloop pipeline start`, or wait for the one at work."
+        )
     return run
 
 
