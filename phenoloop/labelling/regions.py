@@ -94,19 +94,19 @@ class _Photo:
         self, width_px: int, height_px: int, config: LabellingConfig, label_map: Mapping[str, str], id_seed: str
     ) -> None:
         self.size_px = width_px, height_px
-        self._config = config
+        self._region_controls, self._region_numbers = config.region_controls, config.region_numbers
         self._label_map = label_map
         self._id_seed = id_seed
         self._left_out: Counter[tuple[str, str | None]] = Counter()
 
     def object_items(self, shape: Shape, index: int, *, most_regions: int | None = None) -> Iterator[Result]:
         parent_id = ""
-        for control in list(self._wanted(shape))[:most_regions]:
+        for control in list(self._wanted(shape))[:most_regions] if shape.mask.any() else ():
             region_id = self.region_id(control.name, index, *shape.box_px)
             yield from self._region_items(control, shape, region_id, parent_id)
             if not parent_id:
                 parent_id = region_id
-                for number in self._config.region_numbers:
+                for number in self._region_numbers:
                     yield from self.number_item(number, region_id, shape.measures)
 
     def number_item(self, control: Control, region_id: str, measures: Mapping[str, float]) -> Iterable[Result]:
@@ -122,14 +122,13 @@ class _Photo:
             structlog.get_logger().info("control lacks a label", control=control, label=label, objects=objects)
 
     def _wanted(self, shape: Shape) -> Iterator[Control]:
-        for control in self._config.region_controls:
+        for control in self._region_controls:
             if control.score_threshold is not None and shape.score < control.score_threshold:
                 continue
             if project_label(shape.label, control, self._label_map) is None:
                 self._left_out[control.name, shape.label] += 1
                 continue
-            if shape.mask.any():
-                yield control
+            yield control
 
     def _region_items(self, control: Control, shape: Shape, region_id: str, parent_id: str) -> Iterator[Result]:
         extra = {"score": round(shape.score, 4), **({"parentID": parent_id} if parent_id else {})}
@@ -167,9 +166,8 @@ def _polygon(shape: Shape, size_px: tuple[int, int]) -> Result:
 
 
 def _rectangle(shape: Shape, size_px: tuple[int, int]) -> Result:
-    (x0, y0), (x1, y1) = _percent(np.reshape(shape.box_px, (2, 2)), size_px)
-    width, height = round(x1 - x0, _DECIMALS), round(y1 - y0, _DECIMALS)
-    return {"x": float(x0), "y": float(y0), "width": float(width), "height": float(height), "rotation": 0}
+    (x0, y0), (x1, y1) = _percent(np.reshape(shape.box_px, (2, 2)), size_px).tolist()
+    return {"x": x0, "y": y0, "width": round(x1 - x0, _DECIMALS), "height": round(y1 - y0, _DECIMALS), "rotation": 0}
 
 
 def _keypoint(shape: Shape, size_px: tuple[int, int]) -> Result:

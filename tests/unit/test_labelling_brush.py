@@ -1,4 +1,6 @@
+import sys
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -30,6 +32,41 @@ def test_a_mask_is_written_as_the_sdk_writes_it(mask, origin_px, width_px, heigh
     photo = on_photo(mask, origin_px, width_px, height_px)
 
     assert encode_brush(mask, origin_px, width_px, height_px) == mask2rle(photo.astype(np.uint8) * 255)
+
+
+def striped(height_px, width_px):
+    """More than is read or packed at once: columns of one pixel, a strip from top to bottom, noise."""
+    mask = np.zeros((height_px, width_px), np.bool_)
+    mask[height_px // 2 :, 1:100:3] = True
+    mask[:, -50:] = True
+    mask[:100, :200] = np.random.default_rng(3).random((100, 200)) > 0.5
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("mask", "origin_px"),
+    [
+        (striped(1400, 900), (0, 0)),
+        (striped(1400, 500), (400, 0)),
+        (striped(1200, 400), (37, 101)),
+        (striped(900, 1000), (-60, 600)),
+        (np.indices((12, 899)).sum(axis=0) % 2 == 0, (1, 1388)),
+    ],
+    ids=["whole photo", "right edge", "within", "over three edges", "to the last pixel"],
+)
+def test_a_large_mask_is_written_as_the_sdk_writes_it(mask, origin_px):
+    width_px, height_px = 900, 1400
+    photo = np.zeros((height_px + 2000, width_px + 2000), np.bool_)
+    x, y = origin_px[0] + 1000, origin_px[1] + 1000
+    photo[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
+    photo = photo[1000 : 1000 + height_px, 1000 : 1000 + width_px]
+
+    rle = encode_brush(mask, origin_px, width_px, height_px)
+    decoded, (x, y) = decode_brush(rle, width_px, height_px)
+
+    assert rle == mask2rle(photo.astype(np.uint8) * 255)
+    assert np.array_equal(photo[y : y + decoded.shape[0], x : x + decoded.shape[1]], decoded)
+    assert photo.sum() == decoded.sum()
 
 
 @settings(deadline=None)
@@ -69,6 +106,31 @@ def test_a_mask_is_read_as_the_sdk_reads_it(packed):
     decoded, at = decode_brush(rle, len(words) // 4, 1)
 
     assert np.array_equal(on_photo(decoded, at, len(words) // 4, 1)[0], np.array(words[3::4]) > 127)
+
+
+def test_many_words_as_they_are_are_read_as_the_sdk_reads_them():
+    words = np.random.default_rng(5).integers(0, 256, 60_000)
+    header = f"{len(words):032b}{7:05b}" + "".join(f"{size - 1:04b}" for size in (3, 4, 8, 16))
+    bits = f"{header}011{len(words) - 1:016b}" + "".join(f"{word:08b}" for word in words) + "0" * 8
+    rle = list(int(bits, 2).to_bytes(len(bits) // 8))
+
+    decoded, at = decode_brush(rle, 150, 100)
+
+    assert np.array_equal(on_photo(decoded, at, 150, 100).ravel(), decode_rle(rle)[3::4] > 127)
+
+
+@pytest.mark.parametrize("mask", [np.ones((1500, 2000), bool), striped(1500, 2000)], ids=["full", "striped"])
+def test_neither_way_holds_a_second_mask_of_the_photo(mask):
+    tracemalloc.start()
+    rle = encode_brush(mask, (0, 0), 2000, 1500)
+    encoding_bytes = tracemalloc.get_traced_memory()[1] - sys.getsizeof(rle)
+    tracemalloc.reset_peak()
+    decode_brush(rle, 2000, 1500)
+    decoding_bytes = tracemalloc.get_traced_memory()[1] - sys.getsizeof(rle)
+    tracemalloc.stop()
+
+    assert encoding_bytes < 1.2 * mask.nbytes
+    assert decoding_bytes < 2 * mask.nbytes
 
 
 def test_noise_costs_a_microsecond_a_pixel():

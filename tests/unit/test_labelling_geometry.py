@@ -112,3 +112,14 @@ def test_the_deepest_point_lies_in_the_mask(width, height, turn_deg):
     if mask.any():
         x, y = deepest_point(mask, ORIGIN)
         assert mask[int(y) - ORIGIN[1], int(x) - ORIGIN[0]]
+
+
+@settings(deadline=None)
+@given(width=st.integers(3, 250), height=st.integers(3, 250), turn_deg=st.integers(0, 90))
+def test_no_point_lies_much_deeper_than_the_deepest(width, height, turn_deg):
+    mask = ellipse(width, height, turn_deg)
+    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+
+    x, y = deepest_point(mask, (0, 0))
+
+    assert depth[int(y), int(x)] >= 0.95 * depth.max()

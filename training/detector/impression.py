@@ -19,11 +19,11 @@ class Impression(torch.nn.Module):  # type: ignore[misc]
 
     def fit(self, deepest: Tensor) -> None:
         """To (n, channels), each photo's means of the encoder's deepest features."""
-        self.centre = deepest.mean(dim=0)
+        self.centre.copy_(deepest.mean(dim=0))
         _, lengths, directions = torch.linalg.svd(deepest - self.centre, full_matrices=False)
         spread = lengths / max(len(deepest) - 1, 1) ** 0.5
         told = int((spread[:NUMBERS] > 1e-6).sum())
-        self.axes = torch.zeros_like(self.axes)
+        self.axes.zero_()
         self.axes[:told] = directions[:told] / spread[:told, None]
 
     def forward(self, deepest: Tensor) -> Tensor:
