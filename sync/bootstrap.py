@@ -13,6 +13,7 @@ from phenoloop.settings import Settings
 from sync.loop import Loop
 from sync.metrics import SyncMetrics
 from sync.open_tasks import OpenTasks
+from sync.quick_s3 import quick
 from sync.release.alarms import Alarms
 from sync.release.hosting import Hosting
 from sync.release.releaser import Releaser
@@ -35,6 +36,7 @@ def build_loop(settings: Settings, *, patience: Config = PATIENCE, metrics: Sync
     chain, metrics = settings.chain, metrics or SyncMetrics()
     for client in (s3, sagemaker):
         metrics.watch_aws(client)
+    quick_s3 = quick(s3, lambda operation, outcome: metrics.aws_calls.labels("s3", operation, outcome).inc())
     images = ImageStore(
         photo_client(chain), storage.image_buckets, chain.max_image_bytes, timeout_s=chain.image_timeout_s
     )
@@ -54,11 +56,15 @@ def build_loop(settings: Settings, *, patience: Config = PATIENCE, metrics: Sync
     )
     open_tasks = OpenTasks(label_studio, prelabel_queue(settings.redis_url), storage.bucket, storage.annotations_prefix)
     return Loop(
-        s3=s3,
+        s3=quick_s3,
         sagemaker=sagemaker,
         label_studio=label_studio,
         snapshots=SnapshotStore(
-            s3, storage.bucket, storage.snapshots_prefix, annotations_prefix=storage.annotations_prefix, images=images
+            quick_s3,
+            storage.bucket,
+            storage.snapshots_prefix,
+            annotations_prefix=storage.annotations_prefix,
+            images=ImageStore(quick_s3, storage.image_buckets, chain.max_image_bytes),
         ),
         runs=Runs(s3, sagemaker, storage, training),
         releases=releases,

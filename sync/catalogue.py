@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from phenoloop.chain.s3_errors import listed, s3_errors
 from phenoloop.errors import AnnotationMissing, BucketMissing
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 GONE = ("404", "NoSuchKey", "NotFound")
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One object as the listing tells of it."""
+class Listed(NamedTuple):
+    """One object as the listing tells of it; there may be a million."""
 
     etag: str
     last_modified: datetime
@@ -91,7 +90,7 @@ class Catalogue:
         """
         known = index.entries
         added = frozenset(self.objects.keys() - known.keys())
-        touched = [key for key, found in self.objects.items() if key in known and known[key].etag != found.etag]
+        touched = [key for key, found in self.objects.items() if (entry := known.get(key)) and entry.etag != found.etag]
         contents = zip(touched, in_threads(self._content_hash, touched), strict=True)
         changed = frozenset(key for key, content_hash in contents if content_hash != known[key].content_hash)
         times = [self.objects[key].last_modified for key in added | changed]

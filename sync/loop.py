@@ -6,7 +6,7 @@ Each looks at what is there now and does the next thing, once; doing it again, l
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,7 @@ class Loop:
         """List, compare, and request a run if the policy says so."""
         if time.monotonic() >= self._list_again_s:
             self._listed()
-            self._start_unstarted()
+            self._start_unstarted(self.runs.list())
         self.decided = decision, pending = self.decision()
         self._log.info("annotations looked at", changed=pending.count, due=decision.due, reason=decision.reason)
         if decision.due:
@@ -96,11 +96,11 @@ class Loop:
 
     def decision(self) -> tuple[Decision, Pending]:
         """What the policy says of the annotations as they are known. One run at a time: each has to beat the last."""
-        now = datetime.now(UTC)
-        pending, working = self._pending(), self.runs.working()
+        now, runs = datetime.now(UTC), self.runs.list()
+        pending, working = self._pending(runs), self.runs.working(runs)
         if working is not None:
             return Decision(due=False, reason=f"{pending.count} changed annotations; run {working.name} works"), pending
-        decision = decide(pending, self.runs.started_today(now), self.settings.retraining, now)
+        decision = decide(pending, self.runs.started_today(now, runs), self.settings.retraining, now)
         if decision.due and self.decisions.is_under_way():
             reason = f"{decision.reason}; waits for the release that is under way"
             return Decision(due=False, reason=reason, wait_s=STARTING_S), pending
@@ -126,10 +126,10 @@ class Loop:
                 snapshot, self.releases.live(), reason=reason, by_itself=by_itself, parameters=parameters
             )
 
-    def _pending(self) -> Pending:
+    def _pending(self, runs: Sequence[Run]) -> Pending:
         """Against the latest snapshot; if nobody has trained on that (a worker died, a run failed), all of it."""
         latest = self.snapshots.latest()
-        is_done = latest is not None and self.runs.is_done_with(latest.name)
+        is_done = latest is not None and self.runs.is_done_with(latest.name, runs)
         catalogue = self._known_catalogue()
         changes = catalogue.changes_since(self.snapshots.index(latest if is_done else None))
         self.metrics.saw(len(catalogue.objects), changes)
@@ -153,9 +153,9 @@ class Loop:
             self.metrics.learnt_of([found.last_modified for found in fresh])
         return catalogue
 
-    def _start_unstarted(self) -> None:
-        """Runs asked for by a worker that died before it told SageMaker."""
-        for run in self.runs.list():
+    def _start_unstarted(self, runs: Sequence[Run]) -> None:
+        """Those asked for by a worker that died before it told SageMaker."""
+        for run in runs:
             if self.runs.arn(run) is None:
                 try:
                     self.runs.start(run)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -189,25 +189,25 @@ class Runs:
         """The evaluation's page. Raises RunMissing if it did not come to that, StorageUnavailable."""
         return self._objects.read(f"{run.name}/evaluation/report.html")
 
-    def working(self) -> Run | None:
-        """The newest run, unless it has ended or SageMaker does not take it.
+    def working(self, known: Sequence[Run] | None = None) -> Run | None:
+        """The newest run, unless it has ended or SageMaker does not take it; `known` spares listing them.
 
         Raises StorageUnavailable, RegistryFailed, SageMakerUnavailable.
         """
-        for run in self.list()[-1:]:
+        for run in (self.list() if known is None else known)[-1:]:
             status, age = self.status(run), datetime.now(UTC) - run.requested_at
             if status not in ENDED and not (status == REQUESTED and age > STARTS_WITHIN):
                 return run
         return None
 
-    def is_done_with(self, snapshot_name: str) -> bool:
+    def is_done_with(self, snapshot_name: str, known: Sequence[Run] | None = None) -> bool:
         """Whether a run has trained on it, still does, was stopped by someone, or has failed at it twice."""
-        runs = [run for run in self.list() if run.snapshot == snapshot_name]
+        runs = [run for run in (self.list() if known is None else known) if run.snapshot == snapshot_name]
         return len(runs) >= ATTEMPTS or any(self.status(run) != "Failed" for run in runs)
 
-    def started_today(self, now: datetime) -> int:
+    def started_today(self, now: datetime, known: Sequence[Run] | None = None) -> int:
         """How many the policy started within the last 24 hours."""
-        return sum(run.by_itself and run.requested_at > now - DAY for run in self.list())
+        return sum(run.by_itself and run.requested_at > now - DAY for run in (self.list() if known is None else known))
 
     def _readable(self, names: Iterable[str]) -> Iterator[Run]:
         for name in names:

@@ -17,6 +17,7 @@ from sync.reading import Lines, Reader
 from sync.shards import by_shard, rewritten
 from sync.snapshot_files import Pointer, Snapshot, SnapshotFiles, snapshot_name
 from sync.split import SPLITS
+from sync.threads import in_threads
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -25,12 +26,14 @@ __all__ = ["Snapshot", "SnapshotStore"]
 
 ATTEMPTS = 5
 """Of building a snapshot while others build too."""
+WRITERS = 8
+"""Shards at once: each is in memory, packed and unpacked."""
 READING = 1
 """Another number, for another way of reading annotations, makes the next build read all of them anew."""
 
 
 class SnapshotStore:
-    """Snapshots under `prefix` of one bucket. The client should allow as many connections as `sync.threads.THREADS`."""
+    """Snapshots under `prefix` of one bucket. Reads much at once: the client should be a `sync.quick_s3.quick` one."""
 
     def __init__(
         self,
@@ -139,8 +142,12 @@ class SnapshotStore:
         """The hashes of all shards; those that change are written."""
         hashes = dict(shards)
         photos = index.winners.keys() | before.winners.keys()
-        for shard, touched in by_shard(photo for photo in photos if not index.shows_as(before, photo)).items():
-            digest = self._rewritten(hashes.pop(shard, None), touched, index, lines)
+        touched = by_shard(photo for photo in photos if not index.shows_as(before, photo))
+        digests = in_threads(
+            lambda shard: self._rewritten(shards.get(shard), touched[shard], index, lines), touched, threads=WRITERS
+        )
+        for shard, digest in zip(touched, digests, strict=True):
+            hashes.pop(shard, None)
             if digest is not None:
                 hashes[shard] = digest
         return dict(sorted(hashes.items()))

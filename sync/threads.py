@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from phenoloop.logs import carried
 
@@ -11,6 +11,16 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 THREADS = 32
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same; the next one is fetched while this one is worked on. Raises what `items` raises."""
+    waiting, end = iter(items), object()
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        coming = pool.submit(carried(next), waiting, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(carried(next), waiting, end)
+            yield cast("Item", item)
 
 
 def in_threads(

@@ -16,6 +16,7 @@ from sync.console.freshness import Freshnesses
 from sync.console.releases import Evaluations
 from sync.console.sources import Sources
 from sync.console.trying import TryBox
+from sync.quick_s3 import quick
 from sync.worker import SyncWorker
 
 IMPATIENT = Config(
@@ -37,7 +38,7 @@ def build_console(settings: Settings, worker: SyncWorker) -> Behind:
             worker=worker,
             cloudwatch=boto3.client("cloudwatch", config=IMPATIENT),
             evaluations=Evaluations(loop.runs),
-            corrections=Corrections(s3, label_studio, storage.bucket, storage.annotations_prefix),
+            corrections=Corrections(quick(s3), label_studio, storage.bucket, storage.annotations_prefix),
             freshnesses=Freshnesses(loop.snapshots),
         ),
         decisions=Decisions(loop),

@@ -8,7 +8,8 @@ import pytest
 from loc360.wire import mask_from_base64
 from phenoloop.labelling.brush import encode_brush
 from sync.annotations import MAX_BYTES
-from tests.unit.annotation_objects import Annotated, annotation_ids, box, lines
+from sync.reading import ROUND
+from tests.unit.annotation_objects import Annotated, Counting, annotation_ids, box, lines
 from tests.unit.fake_s3 import FakeS3
 
 
@@ -77,6 +78,27 @@ def test_a_label_that_is_new_in_the_project_appears(annotated: Annotated) -> Non
     annotated.save(2, result=[box("beet"), box(None, id_="r2")])
 
     assert annotated.build().labels == ("beet", "carrot")
+
+
+def test_more_annotations_than_are_read_in_a_round_are_all_in(annotated: Annotated) -> None:
+    photo = annotated.photo("a.jpg")
+    for id_ in range(1, ROUND + 3):
+        annotated.save(id_, photo if id_ > 2 else None)
+
+    snapshot = annotated.build()
+
+    assert annotation_ids(annotated, snapshot) == {1, 2, ROUND + 2}
+    assert snapshot.left_out["superseded"] == ROUND - 1
+
+
+def test_a_photo_of_several_annotations_is_asked_about_once(annotated: Annotated) -> None:
+    photo, s3 = annotated.photo("a.jpg"), Counting(annotated.s3)
+    for id_ in range(1, 6):
+        annotated.save(id_, photo)
+
+    annotated.store_with(s3).build(annotated.catalogue())
+
+    assert (s3.requests["get_object annotations"], s3.requests["head_object images"]) == (5, 1)
 
 
 # Which annotation of a photo counts

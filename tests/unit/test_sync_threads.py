@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sync.threads import in_threads
+from sync.threads import ahead, in_threads
 
 
 def test_answers_come_in_the_order_of_the_items() -> None:
@@ -40,3 +40,33 @@ def test_an_error_is_raised_and_ends_it() -> None:
     with pytest.raises(ZeroDivisionError):
         list(in_threads(failing, range(10_000), threads=2))
     assert asked._value < 20
+
+
+def test_while_one_item_is_worked_on_the_next_is_fetched_and_no_more() -> None:
+    fetched: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            fetched.append(number)
+            yield number
+
+    coming = ahead(items())
+
+    assert next(coming) == 0
+    deadline_s = time.monotonic() + 5
+    while len(fetched) < 2 and time.monotonic() < deadline_s:
+        time.sleep(0.001)
+    assert fetched == [0, 1]
+    assert list(coming) == list(range(1, 10))
+
+
+def test_an_error_comes_after_what_was_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ZeroDivisionError
+
+    coming = ahead(items())
+
+    assert next(coming) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(coming)
