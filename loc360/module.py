@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loc360.errors import ReplyInvalid, UnknownModel
 from loc360.frames import View, clipped, whole
@@ -92,7 +91,7 @@ def _found(reply: SegmenterReply, photo: Image, properties: Properties) -> dict[
         "mask_png": mask_base64(mask),
         "mask_box_px": box_px,
         **shape,
-        "mean_lab": list(mean_lab(_colours(photo, crop, tight, mask))),
+        "mean_lab": list(mean_lab(_colours(photo, crop, tight), mask)),
         **(in_millimetres(shape, properties.mm_per_px) if properties.mm_per_px else {}),
     }
 
@@ -116,8 +115,10 @@ def _tight_box(mask: Mask) -> Box:
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def _colours(photo: Image, crop: View, tight: Box, mask: Mask) -> NDArray[np.uint8]:
-    """(n, 3): the photo's pixel under the centre of each mask pixel."""
+def _colours(photo: Image, crop: View, tight: Box) -> Image:
+    """The photo's pixel under the centre of each pixel of the mask's part."""
     columns = crop.part.x0 + (np.arange(tight.x0, tight.x1) + 0.5) * crop.scale_x
     rows = crop.part.y0 + (np.arange(tight.y0, tight.y1) + 0.5) * crop.scale_y
-    return photo[np.ix_(rows.astype(np.intp), columns.astype(np.intp))][mask]
+    if crop.scale_x == crop.scale_y == 1:
+        return photo[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+    return photo.take(rows.astype(np.intp), axis=0).take(columns.astype(np.intp), axis=1)

@@ -6,6 +6,7 @@ A mask may be coarser than the photo; `scale_x` and `scale_y` are photo pixels p
 
 import math
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,10 +17,19 @@ from loc360.wire import Mask
 
 def largest_component(mask: Mask) -> Mask:
     """The 8-connected part with the most pixels. An object is one piece: specks beside it are the model's noise."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count <= 2:  # background and at most one part
+    grey = mask.astype(np.uint8)
+    if _is_one_piece(grey):
         return mask
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(grey, connectivity=8)
     return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), np.bool_)
+
+
+def _is_one_piece(grey: NDArray[np.uint8]) -> bool:
+    """Or none. Of masks that are none the sizes are found out later: that takes five times as long."""
+    height, width = grey.shape
+    few = ((height + 1) // 2) * ((width + 1) // 2) < 2**16  # no mask of this size has more parts
+    count, _ = cv2.connectedComponents(grey, connectivity=8, ltype=cv2.CV_16U if few else cv2.CV_32S)
+    return count <= 2  # the background is one
 
 
 def shape_measures(mask: Mask, scale_x: float, scale_y: float) -> dict[str, float]:
@@ -32,37 +42,36 @@ def shape_measures(mask: Mask, scale_x: float, scale_y: float) -> dict[str, floa
     - aspect ratio: length / width, at least 1.
     - solidity: area / area of the convex hull of the pixel corners, at most 1.
     """
-    hull = cv2.convexHull(_row_end_corners(mask))
+    chain = _border(mask)
+    hull = cv2.convexHull((cv2.convexHull(chain) + _PIXEL_CORNERS).reshape(-1, 1, 2))
     length, width = _smallest_rectangle(hull[:, 0] * np.array([scale_x, scale_y]))
     pixels = int(np.count_nonzero(mask))
     return {
         "length_px": length,
         "width_px": width,
         "area_px": pixels * scale_x * scale_y,
-        "perimeter_px": outline_length(mask, scale_x, scale_y),
+        "perimeter_px": outline_length(chain, scale_x, scale_y),
         "aspect_ratio": length / width,
         "solidity": pixels / cv2.contourArea(hull),
     }
 
 
-def outline_length(mask: Mask, scale_x: float, scale_y: float) -> float:
-    """Length of the outer outline of a one-piece mask, in photo pixels; unbiased over edge directions.
+def outline_length(chain: NDArray[np.int32], scale_x: float, scale_y: float) -> float:
+    """Length of the outline of a mask in photo pixels, from its border pixels; unbiased over edge directions.
 
     0.980 even + 1.406 odd - 0.091 corners over the 8-connected chain code of the border pixels (Vossepoel & Smeulders,
     "Vector code probability and metrication error in the representation of straight lines of finite length", CGIP 20,
     1982). That chain runs through pixel centres, half a pixel inside; by Steiner's formula the parallel curve half
     a pixel outside is pi longer.
     """
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    chain = max(contours, key=len)[:, 0]
-    steps = np.roll(chain, -1, axis=0) - chain
-    lengths = np.hypot(steps[:, 0] * scale_x, steps[:, 1] * scale_y)
-    odd = (steps != 0).all(axis=1)
-    corners = np.count_nonzero((steps != np.roll(steps, -1, axis=0)).any(axis=1))
+    steps = np.diff(chain, axis=0, append=chain[:1])
+    across, down = np.count_nonzero(steps, axis=0).tolist()
+    odd = int(np.count_nonzero(steps.all(axis=1)))
+    even_length = (across - odd) * scale_x + (down - odd) * scale_y
+    corners = np.count_nonzero(np.diff(steps, axis=0, append=steps[:1]).any(axis=1))
     pixel = math.sqrt(scale_x * scale_y)
-    return float(
-        0.980 * lengths[~odd].sum() + 1.406 / math.sqrt(2) * lengths[odd].sum() + (math.pi - 0.091 * corners) * pixel
-    )
+    odd_length = odd * math.hypot(scale_x, scale_y) / math.sqrt(2)
+    return float(0.980 * even_length + 1.406 * odd_length + (math.pi - 0.091 * corners) * pixel)
 
 
 def in_millimetres(measures: dict[str, float], mm_per_px: float) -> dict[str, float]:
@@ -71,17 +80,23 @@ def in_millimetres(measures: dict[str, float], mm_per_px: float) -> dict[str, fl
     return {**lengths, "area_mm2": measures["area_px"] * mm_per_px**2}
 
 
-def mean_lab(pixels: NDArray[np.uint8]) -> tuple[float, float, float]:
-    """Mean CIE L*a*b* (D65, 2 degrees) of sRGB pixels (n, 3), n > 0; averaged in L*a*b*, pixel by pixel.
+def mean_lab(pixels: NDArray[np.uint8], mask: Mask | None = None) -> tuple[float, float, float]:
+    """Mean CIE L*a*b* (D65, 2 degrees) of sRGB pixels, averaged in L*a*b*, pixel by pixel.
 
-    sRGB to linear to XYZ by IEC 61966-2-1, XYZ to L*a*b* by CIE 15. (OpenCV interpolates: its L* is off by 0.1.)
+    Of (n, 3), n > 0, or of those of (height, width, 3) that are in the mask.
+    sRGB to linear to XYZ by IEC 61966-2-1, XYZ to L*a*b* by CIE 15. (OpenCV's own interpolates: its L* is off by 0.1.)
     """
-    xyz_over_white = _linear_light()[pixels] @ (_SRGB_TO_XYZ / _WHITE_D65[:, None]).T.astype(np.float32)
-    t = np.where(xyz_over_white > (6 / 29) ** 3, np.cbrt(xyz_over_white), xyz_over_white * (29 / 6) ** 2 / 3 + 4 / 29)
-    fx, fy, fz = (float(mean) for mean in t.mean(axis=0, dtype=np.float64))
+    linear = cv2.LUT(pixels.reshape(-1, pixels.shape[-2], 3), _linear_light())
+    xyz_over_white = cv2.transform(linear, _SRGB_TO_XYZ / _WHITE_D65[:, None])
+    t, dark = np.cbrt(xyz_over_white), xyz_over_white <= (6 / 29) ** 3
+    if dark.any():
+        t[dark] = xyz_over_white[dark] * (29 / 6) ** 2 / 3 + 4 / 29
+    means: Any = cv2.mean(t, None if mask is None else mask.astype(np.uint8))
+    fx, fy, fz = means[:3]
     return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
 
 
+_PIXEL_CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.int32)
 _SRGB_TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
@@ -109,10 +124,7 @@ def _smallest_rectangle(hull: NDArray[np.float64]) -> tuple[float, float]:
     return length, width
 
 
-def _row_end_corners(mask: Mask) -> NDArray[np.int32]:
-    """(n, 2) x, y: the corners of the first and last pixel of each row; their hull is that of all pixel corners."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    left = mask[rows].argmax(axis=1)
-    right = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
-    corners = [np.column_stack([x, y]) for x in (left, right) for y in (rows, rows + 1)]
-    return np.asarray(np.concatenate(corners), np.int32)
+def _border(mask: Mask) -> NDArray[np.int32]:
+    """(n, 2) x, y: the pixels around the mask, each 8-connected to the next, the last one to the first."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return np.asarray(max(contours, key=len)[:, 0], np.int32)

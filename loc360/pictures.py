@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from loc360.bilevel import bilevel_png
 from loc360.errors import Loc360Error, ReplyInvalid, RequestInvalid
 
 Image = NDArray[np.uint8]  # (height, width, 3), RGB
@@ -31,7 +32,7 @@ _START_OF_SCAN = b"\xff\xda"
 
 
 def jpeg_base64(image: Image, *, quality: int) -> str:
-    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise RequestInvalid(f"The image could not be encoded (shape {image.shape}).")
     return base64.b64encode(data.tobytes()).decode("ascii")
@@ -51,7 +52,11 @@ def mask_base64(mask: Mask) -> str:
 
 def mask_from_base64(text: Any) -> Mask:
     """Raises ReplyInvalid."""
-    return _pixels(text, "L", ReplyInvalid) > 127
+    try:
+        mask = bilevel_png(base64.b64decode(text, validate=True), MAX_SIDE_PX)
+    except (ValueError, TypeError):  # Pillow's way says what is wrong
+        mask = None
+    return _pixels(text, "L", ReplyInvalid) > 127 if mask is None else mask
 
 
 def refuse_many_scans(data: bytes) -> None:

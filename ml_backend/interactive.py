@@ -13,6 +13,7 @@ from ml_backend.backend import Backend
 from ml_backend.messages import Task
 from ml_backend.predict import Item, Prediction, outcomes, photo, scale_mm_per_px, shapes
 from phenoloop.chain.chain import Prompt
+from phenoloop.chain.turns import somebody_waits
 from phenoloop.errors import TaskInvalid
 from phenoloop.labelling.annotated import AnnotatedRegion, decode_regions
 from phenoloop.labelling.config import ControlKind, LabellingConfig
@@ -23,13 +24,14 @@ def answer_prompt(backend: Backend, task: Task, config: LabellingConfig, drawn: 
     """`[]` also if nothing is drawn: whatever came back then would be added to the annotation."""
     if not drawn:
         return []
-    (answer,) = outcomes(
-        backend,
-        [task],
-        lambda task: segment(backend, task, config, drawn),
-        deadline_s=backend.settings.prompt_deadline_s,
-        kind="interactive",
-    )
+    with somebody_waits():
+        (answer,) = outcomes(
+            backend,
+            [task],
+            lambda task: segment(backend, task, config, drawn),
+            deadline_s=backend.settings.prompt_deadline_s,
+            kind="interactive",
+        )
     return answer.item
 
 

@@ -4,6 +4,7 @@ Only `predict` and `fit` are overridden, and the constructor is the library's, s
 under the servers of label-studio-ml 1.0.9 (`init_app(phenoloop_model(backend))`) and 2.x (`init_app(model_class=...)`).
 """
 
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import structlog
@@ -14,6 +15,7 @@ from ml_backend.backend import Backend
 from ml_backend.interactive import answer_prompt
 from ml_backend.messages import Context, Task
 from ml_backend.predict import Item, Outcome, labelling_config, predict_tasks
+from phenoloop.chain.turns import somebody_waits
 from phenoloop.errors import QueueUnavailable
 from phenoloop.jobs import enqueue_prelabel
 
@@ -36,7 +38,8 @@ class PhenoloopModel(LabelStudioMLBase):  # type: ignore[misc]  # the library sh
             drawn = Context.model_validate(context).result
             return [answer_prompt(self.backend, task, config, drawn) for task in given]
         deadline_s = self.backend.settings.predict_deadline_s
-        outcomes = predict_tasks(self.backend, given, config, deadline_s=deadline_s)
+        with somebody_waits() if len(given) == 1 else nullcontext():  # a task that somebody opened
+            outcomes = predict_tasks(self.backend, given, config, deadline_s=deadline_s)
         _hand_over(self.backend, [outcome for outcome in outcomes if outcome.is_unfinished])
         return [outcome.item for outcome in outcomes]
 

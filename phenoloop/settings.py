@@ -64,7 +64,8 @@ class BackendSettings(_Section):
     job_deadline_s: float = Field(default=600.0, gt=0, le=1500)
     """For one background job; what is not done then is tried again later. RQ itself ends a job after 1800 s."""
     max_body_bytes: int = 64 * 1024 * 1024
-    parallel_tasks: int = Field(default=4, ge=1)
+    parallel_tasks: int = Field(default=8, ge=1)
+    """Of one batch, so that some photos are fetched and read while others keep the endpoints busy."""
     label_map: dict[str, str] = {}
     """Model label -> label in the project, where the names differ."""
 
@@ -84,6 +85,13 @@ class ChainSettings(_Section):
     max_image_bytes: int = 200 * 1024 * 1024
     image_timeout_s: float = Field(default=60.0, gt=0)
     """For one photo to come from S3, with all attempts."""
+    cache_folder: Path | None = None
+    """Where photos and the models' replies are kept on this machine, for its user alone; all processes may share it.
+    None: in the user's own cache."""
+    photo_cache_bytes: int = Field(default=2 * 1024**3, ge=0)
+    """Photos that were not used for longest go first; 0 keeps none."""
+    reply_cache_bytes: int = Field(default=256 * 1024**2, ge=0)
+    """About 20 KB a photo and release; 0 keeps none."""
 
 
 class MonitoringSettings(_Section):

@@ -113,6 +113,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     settings = {
         "PHENOLOOP_TRAINING__PARAMETERS": json.dumps({"TimeLimitS": 10, "MinimumTestPhotos": 4}),
         "PHENOLOOP_RELEASE__SHADOW_FOUND": "0",  # what was trained for seconds finds nothing, and yet goes live here
+        "PHENOLOOP_CHAIN__REPLY_CACHE_BYTES": "0",  # the tests see requests go all the way to the models
     }
     started = phenoloop("up", "--detach", *running.words, settings=settings)
     assert started.returncode == 0, started.stderr + (data_dir / "logs" / "up.log").read_text()

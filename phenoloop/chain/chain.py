@@ -8,13 +8,14 @@ from typing import Any
 import structlog
 
 import loc360
-from loc360.errors import Loc360Error, MetadataInvalid, PhotoUnreadable, UnknownModel
+from loc360.errors import Loc360Error, MetadataInvalid, PhotoUnreadable, ReplyInvalid, UnknownModel
 from loc360.frames import clipped, whole
-from loc360.photo import photo_size
+from loc360.photo import decoded_once, photo_size
 from loc360.wire import Box, DetectorReply, Find, Point, encode_detector_reply
 from phenoloop.chain.flow import FanOut, Flow, Invoker, Stage
 from phenoloop.chain.images import StoredImage
 from phenoloop.chain.releases import LiveRelease, Release
+from phenoloop.chain.reply_cache import ReplyCache
 from phenoloop.chain.results import ChainResult, Instance, Prompt, chain_result
 from phenoloop.errors import ImageUnreadable, ModelReplyInvalid, SettingsInvalid, TaskInvalid
 
@@ -52,10 +53,14 @@ def flow_of(release: Release, timed: Timed = nullcontext) -> Flow:
 class Chain:
     """Each call takes the live release once and stays with it to its end. Safe to use from many threads."""
 
-    def __init__(self, endpoints: Invoker, live: LiveRelease, *, timed: Timed = nullcontext) -> None:
+    def __init__(
+        self, endpoints: Invoker, live: LiveRelease, *, timed: Timed = nullcontext, replies: ReplyCache | None = None
+    ) -> None:
+        """With `replies`, a photo that was annotated under the same release asks no model again."""
         self._endpoints = endpoints
         self._live = live
         self._timed = timed
+        self._replies = replies
 
     def version(self, project: int | None = None) -> str:
         """Name of the release that is live for the project: Label Studio's model_version. Raises ReleaseMissing."""
@@ -69,8 +74,8 @@ class Chain:
         Raises ImageUnreadable, ReleaseMissing, EndpointUnavailable, EndpointRefused, ModelReplyInvalid.
         """
         release = self._live.current(project)
-        with _in_our_words(image):
-            return self._result(release, image, mm_per_px)
+        with _in_our_words(image), decoded_once():
+            return self._known_result(release, image, mm_per_px) or self._result(release, image, mm_per_px)
 
     def segment(
         self, image: StoredImage, prompt: Prompt, *, mm_per_px: float | None = None, project: int | None = None
@@ -80,16 +85,28 @@ class Chain:
         Raises TaskInvalid if the prompt shows nothing of the photo, and what `annotate` raises.
         """
         release = self._live.current(project)
-        with _in_our_words(image):
+        with _in_our_words(image), decoded_once():
             reply = encode_detector_reply(_as_detector(release.name, prompt, *photo_size(str(image.path))))
             return self._result(release, image, mm_per_px, done=1, reply=reply)
+
+    def _known_result(self, release: Release, image: StoredImage, mm_per_px: float | None) -> ChainResult | None:
+        """Of replies that are kept. What can't be used of them is dropped and asked for again."""
+        if self._replies and (reply := self._replies.known(release.name, image.etag, image.path)) is not None:
+            try:
+                return self._result(release, image, mm_per_px, done=2, reply=reply)
+            except ReplyInvalid:
+                self._replies.drop(release.name, image.etag, image.path)
+        return None
 
     def _result(
         self, release: Release, image: StoredImage, mm_per_px: float | None, *, done: int = 0, reply: str | None = None
     ) -> ChainResult:
         started, flow = time.perf_counter(), flow_of(release, self._timed)
         properties = {"manifest": release.manifest, "mm_per_px": image.mm_per_px if mm_per_px is None else mm_per_px}
-        result = chain_result(flow.run_after(done, reply, str(image.path), properties, self._endpoints))
+        last = flow.reply(done, reply, str(image.path), properties, self._endpoints)
+        result = chain_result(flow.processed(last, str(image.path), properties))
+        if self._replies and done == 0:
+            self._replies.keep(release.name, image.etag, image.path, last)
         structlog.get_logger().info(
             "photo run through the chain",
             release=release.name,

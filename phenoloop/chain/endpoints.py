@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import boto3
 from botocore.config import Config
@@ -16,18 +17,18 @@ from phenoloop.chain.bodies import chunks
 from phenoloop.chain.breaker import Breaker
 from phenoloop.chain.budget import RetryBudget
 from phenoloop.chain.endpoint_errors import endpoint_errors
-from phenoloop.chain.turns import Turns
+from phenoloop.chain.runtime import Runtime, SignedRuntime
+from phenoloop.chain.turns import Turns, goes_first
 from phenoloop.deadlines import remaining_s, time_limit
 from phenoloop.errors import CircuitOpen, EndpointRefused, EndpointUnavailable, ModelReplyInvalid, TimeOver
 from phenoloop.logs import carried, current_trace_id
 from phenoloop.retries import retried
 from phenoloop.settings import ChainSettings
 
-if TYPE_CHECKING:
-    from types_boto3_sagemaker_runtime import SageMakerRuntimeClient
-
 PAYLOAD_LIMIT_BYTES = 6_291_456
 """Most that SageMaker takes in one InvokeEndpoint, and gives back."""
+UNUSED_S = 3600.0
+"""An endpoint that was not called for so long is forgotten."""
 
 
 class Watch(Protocol):
@@ -46,7 +47,7 @@ class NobodyWatches:
     def retried(self, endpoint_name: str) -> None: ...
 
 
-def sagemaker_runtime_client(settings: ChainSettings) -> SageMakerRuntimeClient:
+def sagemaker_runtime_client(settings: ChainSettings) -> SignedRuntime:
     """A client for `Endpoints`, which does its own retries. A model has 60 s; a connection is there in 5 or never."""
     config = Config(
         connect_timeout=5,
@@ -55,7 +56,7 @@ def sagemaker_runtime_client(settings: ChainSettings) -> SageMakerRuntimeClient:
         retries={"total_max_attempts": 1},
         tcp_keepalive=True,
     )
-    return boto3.client("sagemaker-runtime", config=config)
+    return SignedRuntime(boto3.client("sagemaker-runtime", config=config))
 
 
 class Endpoints:
@@ -66,7 +67,7 @@ class Endpoints:
 
     def __init__(
         self,
-        runtime_client: SageMakerRuntimeClient,
+        runtime_client: Runtime,
         slots: int,
         attempts: int,
         *,
@@ -80,6 +81,7 @@ class Endpoints:
         self._timeout_s = timeout_s
         self._watch = watch or NobodyWatches()
         self._lines: dict[str, _Line] = {}
+        self._lock = threading.Lock()
 
     def invoke(self, endpoint_name: str, payload: str) -> str:
         """The endpoint's raw reply. Retries what may pass, as long as time and the endpoint's retry budget allow.
@@ -90,7 +92,7 @@ class Endpoints:
         body = payload.encode()
         if len(body) > PAYLOAD_LIMIT_BYTES:
             raise EndpointRefused("The payload is over SageMaker's limit.", endpoint=endpoint_name, bytes=len(body))
-        line = self._lines.setdefault(endpoint_name, _Line(endpoint_name, self._slots))
+        line = self._line(endpoint_name)
         for attempt in retried(
             self._attempts, if_also=lambda error: not isinstance(error, CircuitOpen) and line.budget.spend()
         ):
@@ -105,14 +107,10 @@ class Endpoints:
     def invoke_each(self, endpoint_name: str, payloads: Sequence[str]) -> list[str]:
         """The raw replies in the payloads' order, called in parallel. The first error, or the end of the time, ends it,
         without waiting for calls in flight.
-
-        Its threads are this call's own, so callers can't block each other; they only take turns for slots.
         """
-        if not payloads:
-            return []
-        threads = ThreadPoolExecutor(min(self._slots, len(payloads)), thread_name_prefix="invoke")
+        threads, invoke = self._line(endpoint_name).threads[goes_first()], carried(self.invoke)
+        calls = [threads.submit(invoke, endpoint_name, payload) for payload in payloads]
         try:
-            calls = [threads.submit(carried(self.invoke), endpoint_name, payload) for payload in payloads]
             left_s = remaining_s()
             done, late = wait(calls, None if left_s == math.inf else left_s, return_when=FIRST_EXCEPTION)
             for call in done:
@@ -121,12 +119,29 @@ class Endpoints:
                 raise TimeOver("Not all replies came in time.", endpoint=endpoint_name, late=len(late))
             return [call.result() for call in calls]
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+            for call in calls:
+                call.cancel()
 
     def troubles(self) -> Mapping[str, str]:
         """Endpoint -> one sentence, of those that are not called now since they failed; empty when all is well."""
         said = {name: line.breaker.trouble() for name, line in list(self._lines.items())}
         return {name: trouble for name, trouble in said.items() if trouble}
+
+    def _line(self, endpoint_name: str) -> _Line:
+        with self._lock:
+            line = self._lines.get(endpoint_name)
+            if line is None:
+                self._forget_unused()
+                line = self._lines[endpoint_name] = _Line(endpoint_name, self._slots)
+            line.used_at_s = time.monotonic()
+            return line
+
+    def _forget_unused(self) -> None:
+        """Each release may bring new endpoints."""
+        for name, line in list(self._lines.items()):
+            if time.monotonic() - line.used_at_s > UNUSED_S:
+                del self._lines[name]
+                line.end()
 
     def _reply(self, endpoint_name: str, body: bytes) -> str:
         def too_slow() -> EndpointUnavailable:
@@ -166,5 +181,13 @@ class Endpoints:
 class _Line:
     """What stands between callers and one endpoint."""
 
+    used_at_s = 0.0
+
     def __init__(self, endpoint_name: str, slots: int) -> None:
         self.turns, self.breaker, self.budget = Turns(slots), Breaker(endpoint_name), RetryBudget()
+        # as many as may call at once: of those whom somebody waits for, and of all others
+        self.threads = {first: ThreadPoolExecutor(slots, thread_name_prefix="invoke") for first in (True, False)}
+
+    def end(self) -> None:
+        for threads in self.threads.values():
+            threads.shutdown(wait=False)

@@ -49,15 +49,24 @@ class Flow:
         As on the platform, each call of the module gets metadata built anew from `properties`; nothing is remembered
         between them but the raw response of the model before.
         """
-        return self.run_after(0, None, photo_path, properties, endpoints)
+        return self.processed(self.reply(0, None, photo_path, properties, endpoints), photo_path, properties)
 
-    def run_after(
+    def reply(
         self, done: int, reply: str | None, photo_path: str, properties: Mapping[str, Any], endpoints: Invoker
-    ) -> dict[str, Any]:
-        """The same, with the first `done` stages left out: `reply` stands for the raw response of the last of them."""
+    ) -> str:
+        """The raw response of the last model.
+
+        The first `done` stages are left out: `reply` stands for the raw response of the last of them.
+        """
         for stage in self.stages[done:]:
             payload = self.preprocess(photo_path, _metadata(properties, stage.model, reply))
             reply = _reply(stage, payload, endpoints)
+        if reply is None:
+            raise ValueError("A flow without stages has no reply.")
+        return reply
+
+    def processed(self, reply: str, photo_path: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """What `process` makes of the last model's raw response."""
         return self.process(photo_path, _metadata(properties, self.stages[-1].model, reply))
 
 

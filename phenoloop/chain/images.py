@@ -6,7 +6,7 @@ import math
 import posixpath
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import boto3
 from botocore.config import Config
 
 from phenoloop.chain.bodies import chunks
+from phenoloop.chain.photo_cache import PhotoCache
 from phenoloop.chain.s3_errors import s3_errors
 from phenoloop.deadlines import time_limit
 from phenoloop.errors import ImageMissing, ImageRefused, StorageUnavailable
@@ -66,29 +67,39 @@ class ImageStore:
     """Fetches `s3://bucket/key` from the allowed buckets and nowhere else."""
 
     def __init__(
-        self, s3_client: S3Client, allowed_buckets: Collection[str], max_bytes: int, *, timeout_s: float = 60.0
+        self,
+        s3_client: S3Client,
+        allowed_buckets: Collection[str],
+        max_bytes: int,
+        *,
+        timeout_s: float = 60.0,
+        cache: PhotoCache | None = None,
     ) -> None:
-        """`timeout_s` is for one photo, with all attempts."""
+        """`timeout_s` is for one photo, with all attempts.
+
+        S3 is asked each time; what is in the cache and did not change it does not send.
+        """
         self._s3 = s3_client
         self._allowed_buckets = frozenset(allowed_buckets)
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
+        self._cache = cache
 
     @contextmanager
     def fetch(self, uri: str) -> Iterator[StoredImage]:
-        """The whole photo in a temporary file, which is gone after the `with` block, and when this process is killed.
+        """The whole photo in a file without a name, which is gone after the `with` block, and when this process is
+        killed.
 
         Raises ImageRefused (another bucket, no S3 URI, too large, a scale that is none), ImageMissing,
         StorageUnavailable, TimeOver (the caller's time limit).
         """
         bucket, key = self._location(uri)
-        with tempfile.TemporaryFile() as file:
+        with ExitStack() as kept:
             with self._patiently(uri):
                 for attempt in retried(ATTEMPTS):
                     with attempt:
-                        facts = self._copied(uri, bucket, key, file)
-            nameless = Path(f"/dev/fd/{file.fileno()}")
-            yield StoredImage(nameless, facts.etag, facts.mm_per_px, facts.group)
+                        facts, file = self._fetched(uri, bucket, key, kept)
+            yield StoredImage(Path(f"/dev/fd/{file.fileno()}"), facts.etag, facts.mm_per_px, facts.group)
 
     def describe(self, uri: str) -> ImageFacts:
         """The photo's facts, without its bytes. Raises what `fetch` raises."""
@@ -104,10 +115,21 @@ class ImageStore:
             self._timeout_s, otherwise=lambda: StorageUnavailable("The photo took too long to come.", uri=uri)
         )
 
+    def _fetched(self, uri: str, bucket: str, key: str, until: ExitStack) -> tuple[ImageFacts, IO[bytes]]:
+        """From the cache, if that is what S3 has still, or from S3. Open `until` then."""
+        if self._cache and (etag := self._cache.etag(uri)):
+            with s3_errors(ImageMissing, uri=uri):
+                head = self._s3.head_object(Bucket=bucket, Key=key)
+            facts = self._facts(uri, head)
+            if facts.etag == etag and (kept := self._cache.opened(uri, etag, head["ContentLength"])):
+                return facts, until.enter_context(kept)
+        file: IO[bytes] = until.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # it is
+        facts = self._copied(uri, bucket, key, file)
+        if self._cache:
+            self._cache.keep(uri, facts.etag, file)
+        return facts, file
+
     def _copied(self, uri: str, bucket: str, key: str, file: IO[bytes]) -> ImageFacts:
-        """From the first byte on: between two attempts the object may have become another one."""
-        file.seek(0)
-        file.truncate()
         with s3_errors(ImageMissing, uri=uri):
             reply = self._s3.get_object(Bucket=bucket, Key=key)
             facts = self._facts(uri, reply)

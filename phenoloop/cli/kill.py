@@ -17,6 +17,7 @@ POLICY = {
     "PHENOLOOP_RETRAINING__RUNS_A_DAY": "1000",
     "PHENOLOOP_RETRAINING__SWEEP_EVERY_S": "15",
     "PHENOLOOP_RETRAINING__EXPORTS_EVERY_S": "20",
+    "PHENOLOOP_CHAIN__REPLY_CACHE_BYTES": "0",  # it is seen by predictions whether the endpoints are well
 }
 MINIMUM_CHANGES = 6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,9 +16,7 @@ from PIL import Image
 import loc360
 from loc360.wire import Box, DetectorReply, Find, decode_detector_reply, encode_detector_reply
 from phenoloop.chain.release import Release
-
-if TYPE_CHECKING:
-    from types_boto3_sagemaker_runtime import SageMakerRuntimeClient
+from phenoloop.chain.runtime import Runtime
 
 JSON = "application/json"
 WIDTH_PX, HEIGHT_PX = 640, 480
@@ -38,7 +36,7 @@ class Answer:
 class Subject:
     """A release's two endpoints, asked one call at a time and without retries."""
 
-    runtime: SageMakerRuntimeClient
+    runtime: Runtime
     release: Release
     photo: Path
     most_ms: float

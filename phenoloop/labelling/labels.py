@@ -1,6 +1,7 @@
 """From a model's label to the project's."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from phenoloop.labelling.config import Control
 
@@ -26,5 +27,6 @@ def same_name(one: str, other: str) -> bool:
     return _plain(one) == _plain(other)
 
 
+@lru_cache(maxsize=1024)  # a few names, compared for every object and number
 def _plain(name: str) -> str:
     return name.casefold().translate(str.maketrans("", "", " _-"))

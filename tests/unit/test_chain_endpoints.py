@@ -16,7 +16,9 @@ from botocore.exceptions import (
 from botocore.response import StreamingBody
 
 from phenoloop.chain.endpoints import PAYLOAD_LIMIT_BYTES, Endpoints, sagemaker_runtime_client
+from phenoloop.chain.turns import somebody_waits
 from phenoloop.errors import EndpointRefused, EndpointUnavailable, ModelReplyInvalid
+from phenoloop.logs import carried
 from phenoloop.settings import ChainSettings
 from tests.unit.fake_models import FakeRuntime, client_error
 
@@ -256,3 +258,42 @@ def test_the_client_leaves_retries_to_us(monkeypatch: pytest.MonkeyPatch) -> Non
     assert config.retries["total_max_attempts"] == 1
     assert config.read_timeout == 17
     assert config.max_pool_connections >= 16
+
+
+def test_whom_somebody_waits_for_goes_before_those_who_came_first() -> None:
+    busy, open_gate = threading.Event(), threading.Event()
+
+    def model(body: str) -> str:
+        busy.set()
+        open_gate.wait(WAIT_S)
+        return body
+
+    calls, runtime = endpoints(model, slots=1)
+    with ThreadPoolExecutor(4) as tasks:
+        batch = tasks.submit(calls.invoke_each, "model", ["batch"] * 5)
+        busy.wait(WAIT_S)
+        with somebody_waits():
+            first = tasks.submit(carried(calls.invoke_each), "model", ["first"])
+            time.sleep(0.1)  # in line
+            open_gate.set()
+            first.result()
+        batch.result()
+
+    assert [body for _, body in runtime.calls] == ["batch", "first", *["batch"] * 4]
+
+
+def test_a_batch_leaves_the_slots_free_as_long_as_somebody_waits_and_takes_them_again() -> None:
+    gauge = Gauge(hold_s=0.02)
+    calls, _ = endpoints(gauge, slots=4)
+    with ThreadPoolExecutor(1) as tasks:
+        batch = tasks.submit(calls.invoke_each, "model", ["batch"] * 60)
+        with somebody_waits():
+            time.sleep(0.15)  # what was under way is done
+            gauge.most = 0
+            time.sleep(0.15)
+            while_waiting = gauge.most
+        gauge.most = 0
+        batch.result()
+
+    assert while_waiting == 1
+    assert gauge.most == 4

@@ -80,10 +80,10 @@ def test_fan_out_by_object_of_a_single_payload_is_one_call() -> None:
 def test_a_flow_can_start_after_a_stage_whose_reply_is_given() -> None:
     module = Module({"two": '["a"]'})
 
-    result = flow(module).run_after(1, "given", "photo.jpg", {}, Echo())
+    reply = flow(module).reply(1, "given", "photo.jpg", {}, Echo())
 
     assert module.seen[0]["sagemaker_response"] == "given"
-    assert json.loads(result["result"]) == ["e2(a)"]
+    assert json.loads(reply) == ["e2(a)"]
 
 
 def test_a_payload_that_is_not_json_cannot_be_fanned_out() -> None:

@@ -1,6 +1,7 @@
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from loc360.errors import PhotoUnreadable
-from loc360.photo import photo_size, read_photo, read_photo_scaled
+from loc360.photo import decoded_once, photo_size, read_photo, read_photo_scaled
 from loc360.wire import Box
 from tests.hostile.pictures import scan_bomb
 from tests.unit.fake_models import COLOURS, Painted, paint, save
@@ -225,3 +226,40 @@ def test_a_torn_avif_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(PhotoUnreadable):
         read_photo(str(path))
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_the_quick_way_into_a_jpeg_gives_pillows_pixels(tmp_path: Path, subsampling: int, options: Any) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)
+    photo = cv2.GaussianBlur(cv2.resize(noise, (211, 149)), (5, 5), 0)
+    path = save(photo, tmp_path / "1.jpg", quality=90, subsampling=subsampling, **options)
+
+    with Pillow.open(path) as picture:
+        assert np.array_equal(read_photo(path), np.asarray(picture.convert("RGB")))
+
+
+@given(st.data())
+def test_a_jpeg_that_breaks_off_is_refused_wherever_it_does(
+    tmp_path_factory: pytest.TempPathFactory, data: Any
+) -> None:
+    path = Path(save(paint(60, 40, RED_TOP_LEFT), tmp_path_factory.mktemp("torn") / "1.jpg"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 3))])
+
+    with pytest.raises(PhotoUnreadable):
+        read_photo(str(path))
+
+
+def test_a_photo_is_decoded_once_where_that_is_wanted_and_nothing_is_remembered_elsewhere(tmp_path: Path) -> None:
+    path = save(paint(60, 40, RED_TOP_LEFT), tmp_path / "1.png")
+
+    assert read_photo(path) is not read_photo(path)
+    with decoded_once():
+        first = read_photo(path)
+        assert read_photo(path) is first
+        assert not first.flags.writeable
+        assert np.array_equal(read_photo_scaled(path, 30), read_photo_scaled(path, 30))
+        save(paint(80, 40, RED_TOP_LEFT), tmp_path / "1.png")
+        assert read_photo(path).shape == (40, 80, 3)
+    assert read_photo(path).flags.writeable

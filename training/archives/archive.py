@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 REPOSITORY = Path(__file__).parents[2]
-CODE = ("serving/inference.py", "loc360/wire.py", "loc360/pictures.py", "loc360/errors.py")
+CODE = ("serving/inference.py", *(f"loc360/{name}.py" for name in ("wire", "pictures", "bilevel", "errors")))
 
 
 def write_archive(file: Path, module: torch.jit.ScriptModule, about: dict[str, Any]) -> None:

@@ -37,6 +37,8 @@ class Patience:
             "BACKEND__PREDICT_DEADLINE_S": self.predict_s,
             "BACKEND__PROMPT_DEADLINE_S": self.prompt_s,
             "BACKEND__JOB_DEADLINE_S": self.job_s,
+            "CHAIN__PHOTO_CACHE_BYTES": 0,  # what is kept would hide the faults
+            "CHAIN__REPLY_CACHE_BYTES": 0,
         }
         return {f"PHENOLOOP_{name}": str(value) for name, value in values.items()}
 
