@@ -1,21 +1,41 @@
-"""Pre-labelling in the background: RQ jobs of a few tasks each, safe to run twice.
+"""Pre-labelling in the background: RQ jobs of some tasks each, safe to run twice.
 
-A job asks Label Studio which of its tasks lack a prediction of the version that is live for their project, predicts
-those, asks again, stores what is still lacking, and deletes what earlier releases predicted for tasks that nobody
-annotated yet. Losing the queue loses nothing: Label Studio asks for what it lacks when a task is opened.
+A job goes lot by lot. It asks Label Studio which tasks of the lot lack a prediction of the version that is live for
+their project, and predicts those. While the next lot is predicted, it asks again, stores what is still lacking, and
+deletes what earlier releases predicted for tasks that nobody annotated yet. So a worker that is killed takes with it
+what it predicted of two lots at most, and whoever gets its job finds the others stored. Losing the queue loses nothing:
+Label Studio asks for what it lacks when a task is opened.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import structlog
 
 from ml_backend.backend import Backend
 from ml_backend.bootstrap import process_backend
 from ml_backend.messages import Task
-from ml_backend.predict import labelling_config, predict_tasks
+from ml_backend.predict import Outcome, labelling_config, predict_tasks
 from phenoloop.chain.release import supersedes
 from phenoloop.errors import PhenoloopError, TimeOver
 from phenoloop.labelling.client import LabelStudio
+from phenoloop.labelling.config import LabellingConfig
+from phenoloop.logs import carried
+
+LOT = 100
+"""Tasks that are listed and stored with one request each: what a request costs Label Studio, which is much in a large
+project, is paid for all of them at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Some tasks of a job, and what came of those that lacked a prediction."""
+
+    task_ids: Sequence[int]
+    version: str
+    outcomes: Sequence[Outcome]
 
 
 def prelabel_chunk(project_id: int, task_ids: list[int]) -> None:
@@ -30,43 +50,68 @@ def prelabel(backend: Backend, project_id: int, task_ids: Sequence[int]) -> int:
     others, so that the job counts as failed. Raises LabelStudioUnavailable, LabelStudioRefused, LabellingConfigInvalid,
     ReleaseMissing.
     """
-    label_studio, version = backend.label_studio, backend.chain.version(project_id)
-    config = labelling_config(label_studio.project(project_id).label_config)
-    lacking = label_studio.tasks(project_id, ids=task_ids, without_version=version)
-    tasks = [Task(id=task.id, project=project_id, data=task.data) for task in lacking]
-    outcomes = predict_tasks(backend, tasks, config, deadline_s=backend.settings.job_deadline_s)
-    done = {outcome.task.id: outcome.prediction for outcome in outcomes if outcome.prediction is not None}
+    config = labelling_config(backend.label_studio.project(project_id).label_config)
+    ends_s = time.monotonic() + backend.settings.job_deadline_s
+    lots, stores = list[Lot](), list[Future[int]]()
+    with ThreadPoolExecutor(1, thread_name_prefix="store") as storing:
+        for at in range(0, len(task_ids), LOT):
+            left_s = max(ends_s - time.monotonic(), 0.0)
+            lots.append(_predicted(backend, project_id, task_ids[at : at + LOT], config, deadline_s=left_s))
+            if stores:
+                stores[-1].result()  # no more than one lot waits to be stored
+            stores.append(storing.submit(carried(_store), backend, project_id, lots[-1]))
+    stored = sum(store.result() for store in stores)
+    _raise_what_may_pass(project_id, (outcome for lot in lots for outcome in lot.outcomes))
+    return stored
+
+
+def _predicted(
+    backend: Backend, project_id: int, task_ids: Sequence[int], config: LabellingConfig, *, deadline_s: float
+) -> Lot:
+    """Those that lack a prediction of the version of now, in the order in which they were asked for."""
+    version = backend.chain.version(project_id)
+    lacking = {task.id: task for task in backend.label_studio.tasks(project_id, ids=task_ids, without_version=version)}
+    tasks = [Task(id=id_, project=project_id, data=lacking[id_].data) for id_ in task_ids if id_ in lacking]
+    return Lot(task_ids, version, predict_tasks(backend, tasks, config, deadline_s=deadline_s))
+
+
+def _store(backend: Backend, project_id: int, lot: Lot) -> int:
+    """What its tasks still lack; how many predictions were stored."""
+    label_studio, version = backend.label_studio, lot.version
+    done = {outcome.task.id: outcome.prediction for outcome in lot.outcomes if outcome.prediction is not None}
     # meanwhile someone may have opened a task, and Label Studio stored its prediction
     still = label_studio.tasks(project_id, ids=[id_ for id_ in done if id_ is not None], without_version=version)
     stored = [{"task": task.id, **done[task.id]} for task in still]
     label_studio.import_predictions(project_id, stored)
     superseded = 0
     if backend.chain.version(project_id) == version:  # else what we stored is superseded itself
-        superseded = _delete_superseded(label_studio, project_id, task_ids, version)
+        superseded = _delete_superseded(label_studio, project_id, lot)
     structlog.get_logger().info(
         "tasks pre-labelled",
         project=project_id,
         release=version,
         stored=len(stored),
-        failed=len(tasks) - len(done),
+        failed=len(lot.outcomes) - len(done),
         superseded=superseded,
     )
+    return len(stored)
+
+
+def _delete_superseded(label_studio: LabelStudio, project_id: int, lot: Lot) -> int:
+    """Of open tasks only: an annotation keeps the prediction that it was made from. How many there were."""
+    deleted = 0
+    for task in label_studio.several_predictions(project_id, ids=lot.task_ids, only_open=True):
+        if any(prediction.model_version == lot.version for prediction in task.predictions):
+            for prediction in task.predictions:
+                if supersedes(lot.version, prediction.model_version):
+                    label_studio.delete_prediction(prediction.id)
+                    deleted += 1
+    return deleted
+
+
+def _raise_what_may_pass(project_id: int, outcomes: Iterable[Outcome]) -> None:
     for outcome in outcomes:
         if isinstance(outcome.error, PhenoloopError) and outcome.error.retryable:
             raise outcome.error
         if outcome.is_unfinished:
             raise TimeOver("The job's time was over before all tasks were done.", project=project_id)
-    return len(stored)
-
-
-def _delete_superseded(label_studio: LabelStudio, project_id: int, task_ids: Sequence[int], version: str) -> int:
-    """Of open tasks only: an annotation keeps the prediction that it was made from. How many there were."""
-    deleted = 0
-    for task in label_studio.tasks(project_id, ids=task_ids, only_open=True):
-        predictions = label_studio.predictions(task.id)
-        if any(prediction["model_version"] == version for prediction in predictions):
-            for prediction in predictions:
-                if supersedes(version, str(prediction["model_version"])):
-                    label_studio.delete_prediction(int(prediction["id"]))
-                    deleted += 1
-    return deleted

@@ -41,6 +41,11 @@ class Worker(SimpleWorker):  # type: ignore[misc]  # rq ships no usable types
     def get_heartbeat_ttl(self, job: Job) -> int:  # noqa: ARG002  # RQ's signature
         return self.missed_s
 
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """What a worker that was killed left of the job would make RQ fail once the job is done."""
+        self.connection.delete(job.execution_registry.key)
+        super().execute_job(job, queue)
+
     def perform_job(self, job: Job, queue: Queue) -> bool:
         with self._heartbeats(job):
             return self._told_of(job, queue)
@@ -66,6 +71,7 @@ class Worker(SimpleWorker):  # type: ignore[misc]  # rq ships no usable types
 
     def _told_of(self, job: Job, queue: Queue) -> bool:
         started_s = time.perf_counter()
+        job.retries_left = 0  # a job that fails is not tried again; in Redis it has some left, for when we are killed
         asked_by = job.meta.get(TRACE_ID) if isinstance(job.meta, dict) else None
         with (
             traced(asked_by if isinstance(asked_by, str) else None),

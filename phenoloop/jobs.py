@@ -1,7 +1,7 @@
 """The queue of pre-labelling jobs: the backend's workers work it off, whoever needs predictions writes to it.
 
-Losing it, or a job, loses nothing: `sync` sweeps for open tasks that lack a prediction of the live release. So a job
-that fails is not tried again: the next one has its tasks.
+A job whose worker was killed goes to another; a job that fails is not tried again, since the next one has its tasks.
+Losing the queue loses nothing: `sync` sweeps for open tasks that lack a prediction of the live release.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import StrictInt, TypeAdapter, ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, Retry
+from rq.exceptions import DeserializationError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -22,7 +23,10 @@ JOB = "ml_backend.prelabel.prelabel_chunk"
 """By its name, since not all who ask for it may import it."""
 TRACE_ID = "trace_id"
 """Of whoever asked for the job, in its metadata."""
-CHUNK = 16
+CHUNK = 200
+"""Tasks of one job: what RQ and Label Studio cost for each is paid for all of them at once."""
+_LIVES = Retry(max=2, enqueue_at_front=True)
+"""So often a job is given to another worker after its own was killed: not for ever, it may be what kills them."""
 _JOB_TIMEOUT_S = 1800
 _FAILURE_KEPT_S = 24 * 3600
 _ARGUMENTS = TypeAdapter(tuple[StrictInt, list[StrictInt]])
@@ -39,14 +43,17 @@ class PrelabelJob(Job):  # type: ignore[misc]  # rq ships no usable types
     @property
     def func(self) -> Callable[..., Any]:
         """Raises JobRefused if the job is anything but pre-labelling of tasks by their numbers."""
-        try:
-            _ARGUMENTS.validate_python(self.args)
-            is_ours = self.func_name == JOB and self.instance is None
-        except ValidationError:
-            is_ours = False
-        if not is_ours:
+        if not self.is_ours:
             raise JobRefused("Not a job of ours.", cure="Who else may write to this Redis?", job=self.id)
         return super().func  # type: ignore[no-any-return]
+
+    @property
+    def is_ours(self) -> bool:
+        try:
+            _ARGUMENTS.validate_python(self.args)
+        except (ValidationError, DeserializationError):
+            return False
+        return self.func_name == JOB and self.instance is None
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> Any:
         return super().restore({name: v for name, v in raw_data.items() if name not in _BRINGS_CODE})
@@ -71,6 +78,7 @@ def enqueue_prelabel(queue: Queue, project_id: int, task_ids: Sequence[int]) -> 
             timeout=_JOB_TIMEOUT_S,
             result_ttl=0,
             failure_ttl=_FAILURE_KEPT_S,
+            retry=_LIVES,
             meta={TRACE_ID: current_trace_id()},
             description=f"pre-label {len(chunk)} tasks of project {project_id}",
         )
@@ -80,6 +88,17 @@ def enqueue_prelabel(queue: Queue, project_id: int, task_ids: Sequence[int]) -> 
         queue.enqueue_many(jobs)
     except RedisError as error:
         raise QueueUnavailable("Redis did not take the job.", cure="Is Redis up?", project=project_id) from error
+
+
+def asked_for(queue: Queue, project_id: int) -> frozenset[int]:
+    """The project's tasks whose jobs wait or run. Raises QueueUnavailable."""
+    try:
+        ids = [*queue.job_ids, *queue.started_job_registry.get_job_ids()]
+        jobs = queue.job_class.fetch_many(ids, connection=queue.connection, serializer=queue.serializer)
+    except RedisError as error:
+        raise QueueUnavailable("Redis does not answer.", cure="Is Redis up?") from error
+    chunks = [_ARGUMENTS.validate_python(job.args) for job in jobs if job is not None and job.is_ours]
+    return frozenset(task_id for project, task_ids in chunks if project == project_id for task_id in task_ids)
 
 
 def queue_depth(queue: Queue) -> Mapping[str, int]:
@@ -96,7 +115,12 @@ def queue_depth(queue: Queue) -> Mapping[str, int]:
 
 def is_busy(queue: Queue) -> bool:
     """Whether jobs wait or run. Raises QueueUnavailable."""
-    try:
-        return bool(queue.count or queue.started_job_registry.count)
+    try:  # twice: counting what runs puts the jobs of killed workers back into the queue
+        return any(_under_way(queue) for _ in range(2))
     except RedisError as error:
         raise QueueUnavailable("Redis does not answer.", cure="Is Redis up?") from error
+
+
+def _under_way(queue: Queue) -> bool:
+    """Looks along a job's way, so that it misses none that goes on meanwhile."""
+    return bool(queue.count or queue.intermediate_queue.get_job_ids() or queue.started_job_registry.count)

@@ -28,7 +28,7 @@ REGISTRY = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
 RETRAINING = RetrainingSettings(minimum_changes=20, quiet_s=30, runs_a_day=100, sweep_every_s=20)
 """For someone who corrects two dozen photos and watches."""
 MONITORING_PORT = "PHENOLOOP_MONITORING__PORT"
-OVERRIDABLE = ("PHENOLOOP_RETRAINING__", "PHENOLOOP_TRAINING__", "PHENOLOOP_RELEASE__")
+OVERRIDABLE = ("PHENOLOOP_CHAIN__", "PHENOLOOP_RETRAINING__", "PHENOLOOP_TRAINING__", "PHENOLOOP_RELEASE__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class Programs:
                 "FRONTEND_SENTRY_DSN": "",
                 "ML_BLOCK_LOCAL_IP": "false",
                 "SSRF_PROTECTION_ENABLED": "false",
+                # else it counts the whole project anew whenever predictions are stored
+                "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short": "true",
             },
             folder=folder,
             is_ready=lambda: answers(self.url("label_studio") + "/health"),
@@ -108,6 +110,7 @@ class Programs:
             "PHENOLOOP_LABEL_STUDIO__TOKEN": self.secrets.label_studio_token,
             "PHENOLOOP_BACKEND__PASSWORD": self.secrets.backend_password,
             "PHENOLOOP_BACKEND__PORT": str(self.ports.backend),
+            "PHENOLOOP_CHAIN__CACHE_FOLDER": str(self.folder.path / "cache"),
             **_variables("PHENOLOOP_TRAINING__", self.training),
             **_variables("PHENOLOOP_RETRAINING__", RETRAINING),
             **self.overrides,

@@ -1,155 +1,34 @@
 """Label Studio's HTTP API, as far as the loop needs it. Checked against 1.23.2."""
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from phenoloop.errors import LabelStudioRefused
 from phenoloop.labelling.answers import as_documented
-from phenoloop.labelling.http import Http
 from phenoloop.labelling.records import Project as Project
 from phenoloop.labelling.records import SavedAnnotation as SavedAnnotation
 from phenoloop.labelling.records import SavedAnnotations as SavedAnnotations
+from phenoloop.labelling.records import SavedPrediction as SavedPrediction
+from phenoloop.labelling.records import SavedPredictions as SavedPredictions
 from phenoloop.labelling.records import Task as Task
-from phenoloop.labelling.records import project_of
-from phenoloop.labelling.task_list import PAGE, listed_tasks, newest_tasks, task_filter
+from phenoloop.labelling.task_list import (
+    OPEN,
+    counted_tasks,
+    listed_tasks,
+    newest_tasks,
+    task_filter,
+    version_filters,
+)
+from phenoloop.labelling.wiring import Wiring
 
 
-class LabelStudio:
+class LabelStudio(Wiring):
     """One Label Studio server, seen by one user.
 
     `token` is a personal access token or a legacy token. Every method raises LabelStudioUnavailable, after retrying
     where a repetition does no harm, or LabelStudioRefused.
     """
-
-    def __init__(self, url: str, token: str, *, timeout_s: float = 30.0, attempts: int = 4) -> None:
-        self._http = Http(url, token, timeout_s=timeout_s, attempts=attempts)
-
-    @as_documented()
-    def version(self) -> str:
-        return str(self._http.get("/api/version")["release"])
-
-    # Projects
-
-    @as_documented()
-    def projects(self) -> list[Project]:
-        return [project_of(values) for values in self._pages("/api/projects/", "results", {})]
-
-    @as_documented()
-    def project(self, project_id: int) -> Project:
-        return project_of(self._http.get(f"/api/projects/{project_id}/"))
-
-    @as_documented()
-    def create_project(self, title: str, label_config: str, **settings: Any) -> Project:
-        """`settings` are Label Studio's own, such as `show_collab_predictions` or `maximum_annotations`."""
-        body = {"title": title, "label_config": label_config, **settings}
-        return project_of(self._http.post("/api/projects/", body))
-
-    @as_documented()
-    def update_project(self, project_id: int, **changes: Any) -> Project:
-        return project_of(self._http.patch(f"/api/projects/{project_id}/", changes))
-
-    def delete_project(self, project_id: int) -> None:
-        """With its tasks, predictions and annotations; objects on S3 stay."""
-        self._http.delete(f"/api/projects/{project_id}/")
-
-    def check_label_config(self, label_config: str) -> None:
-        """Raises LabelStudioRefused, with Label Studio's reason, if it can't use the configuration."""
-        self._http.post("/api/projects/validate/", {"label_config": label_config}, repeatable=True)
-
-    # Storages
-
-    @as_documented()
-    def photo_storages(self, project_id: int) -> list[dict[str, Any]]:
-        """The S3 source storages, each with `id`, `bucket`, `prefix`, `status`, `last_sync_count`."""
-        return list(self._http.get("/api/storages/s3", {"project": project_id}))
-
-    @as_documented()
-    def annotation_storages(self, project_id: int) -> list[dict[str, Any]]:
-        """The S3 target storages, each with `id`, `bucket`, `prefix`, `status`."""
-        return list(self._http.get("/api/storages/export/s3", {"project": project_id}))
-
-    @as_documented()
-    def add_photo_storage(
-        self, project_id: int, *, bucket: str, prefix: str, title: str = "Photos", **settings: Any
-    ) -> int:
-        """A source storage whose photos become tasks with `s3://` URIs. Label Studio uses its own AWS credentials."""
-        body = {
-            "project": project_id,
-            "title": title,
-            "bucket": bucket,
-            "prefix": prefix,
-            "regex_filter": r"(?i).*\.(jpe?g|png|tiff?|webp|bmp)$",
-            "use_blob_urls": True,
-            "recursive_scan": True,
-            **settings,
-        }
-        return int(self._http.post("/api/storages/s3", body)["id"])
-
-    @as_documented()
-    def add_annotation_storage(
-        self, project_id: int, *, bucket: str, prefix: str, title: str = "Annotations", **settings: Any
-    ) -> int:
-        """A target storage: each annotation as `prefix`/ID. A deleted annotation's object goes too."""
-        body = {
-            "project": project_id,
-            "title": title,
-            "bucket": bucket,
-            "prefix": prefix.rstrip("/"),  # Label Studio adds the slash
-            "can_delete_objects": True,
-            **settings,
-        }
-        return int(self._http.post("/api/storages/export/s3", body)["id"])
-
-    @as_documented()
-    def sync_photo_storage(self, storage_id: int) -> dict[str, Any]:
-        """Make tasks of new photos. Done on return unless Label Studio runs with queues: see `status`."""
-        return dict(self._http.post(f"/api/storages/s3/{storage_id}/sync", {}, repeatable=True))
-
-    @as_documented()
-    def sync_annotation_storage(self, storage_id: int) -> dict[str, Any]:
-        """Write every annotation to the storage again. Not repeated: it may go on though no answer came in time."""
-        return dict(self._http.post(f"/api/storages/export/s3/{storage_id}/sync", {}))
-
-    # The backend
-
-    @as_documented()
-    def backends(self, project_id: int) -> list[dict[str, Any]]:
-        """The connected backends. Label Studio asks each one's /health and /setup for this answer."""
-        return list(self._http.get("/api/ml/", {"project": project_id}))
-
-    @as_documented()
-    def connect_backend(
-        self, project_id: int, url: str, *, user: str, password: str, title: str = "Phenoloop", interactive: bool = True
-    ) -> int:
-        """Connect a backend, and let its webhook tell of new tasks only, with the same credentials.
-
-        The webhook that Label Studio makes for a backend sends no credentials and tells of everything. An `interactive`
-        backend also serves smart tools, once the annotator switches Auto-Annotation on.
-        """
-        body = {
-            "project": project_id,
-            "url": url,
-            "title": title,
-            "is_interactive": interactive,
-            "auth_method": "BASIC_AUTH",
-            "basic_auth_user": user,
-            "basic_auth_pass": password,
-        }
-        backend_id = int(self._http.post("/api/ml/", body)["id"])
-        credentials = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
-        hook = {
-            "headers": {"Authorization": f"Basic {credentials}"},
-            "send_for_all_actions": False,
-            "actions": ["TASKS_CREATED"],
-        }
-        for webhook in self._http.get("/api/webhooks/", {"project": project_id}):
-            if webhook["url"] == url.rstrip("/") + "/webhook":
-                self._http.patch(f"/api/webhooks/{webhook['id']}/", hook)
-        return backend_id
-
-    # Tasks, predictions, annotations
 
     def tasks(
         self,
@@ -165,18 +44,17 @@ class LabelStudio:
 
         Reading a single task, or this list without `review`, can make Label Studio ask the backend for predictions.
         """
-        filters = [
-            task_filter("predictions_model_versions", operator, "List", [version])
-            for operator, version in (("not_contains", without_version), ("contains", with_version))
-            if version is not None
-        ]
-        if only_open:
-            filters += [
-                task_filter(count, "equal", "Number", 0) for count in ("total_annotations", "cancelled_annotations")
-            ]
+        filters = version_filters(without_version, with_version) + (OPEN if only_open else [])
         with as_documented():
             for values in listed_tasks(self._http, {"project": project_id, "include": "id,data"}, filters, ids=ids):
                 yield Task(id=int(values["id"]), data=dict(values["data"]))
+
+    @as_documented()
+    def task_count(self, project_id: int, *, without_version: str | None = None) -> int:
+        """How many `tasks` there are; one request, however many."""
+        return counted_tasks(
+            self._http, {"project": project_id, "include": "id"}, version_filters(without_version, None)
+        )
 
     @as_documented()
     def newest_tasks(self, project_id: int, *, with_version: str, count: int) -> list[Task]:
@@ -255,6 +133,17 @@ class LabelStudio:
         listed = self._http.get("/api/predictions/", {"task": task_id})
         return [{**item, "id": int(item["id"]), "model_version": str(item["model_version"])} for item in listed]
 
+    def several_predictions(
+        self, project_id: int, *, ids: Sequence[int] | None = None, only_open: bool = False
+    ) -> Iterator[SavedPredictions]:
+        """Of each task that has more than one prediction, without what was predicted."""
+        filters = [task_filter("total_predictions", "greater", "Number", 1), *(OPEN if only_open else [])]
+        asked = {"project": project_id, "include": "id,predictions", "fields": "all"}
+        with as_documented():
+            for values in listed_tasks(self._http, asked, filters, ids=ids):
+                saved = (SavedPrediction(int(one["id"]), str(one["model_version"])) for one in values["predictions"])
+                yield SavedPredictions(int(values["id"]), tuple(saved))
+
     @as_documented()
     def model_versions(self, project_id: int) -> dict[str, int]:
         """How many predictions there are of each version; a connected backend is listed too, by its title."""
@@ -282,16 +171,3 @@ class LabelStudio:
         if parent_prediction is not None:
             body["parent_prediction"] = parent_prediction
         return int(self._http.post(f"/api/tasks/{task_id}/annotations/", body)["id"])
-
-    def _pages(self, path: str, key: str, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """All items of a paged list. A page beyond the last is refused, so the totals say when to stop."""
-        page, seen, total, before = 1, 0, 1, None
-        while seen < total:
-            answer = self._http.get(path, {**parameters, "page": page, "page_size": PAGE})
-            items = list(answer[key])
-            if items == before:
-                raise ValueError("the same page again")
-            before = items
-            total = int(answer.get("total", answer.get("count", 0))) if items else 0
-            page, seen = page + 1, seen + len(items)
-            yield from items

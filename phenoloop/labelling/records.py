@@ -41,6 +41,18 @@ class SavedAnnotations:
     """Skipped ones too."""
 
 
+@dataclass(frozen=True, slots=True)
+class SavedPrediction:
+    id: int
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPredictions:
+    task_id: int
+    predictions: tuple[SavedPrediction, ...]
+
+
 def project_of(values: Mapping[str, Any]) -> Project:
     return Project(
         id=int(values["id"]),

@@ -19,6 +19,19 @@ def task_filter(column: str, operator: str, type_: str, value: Any) -> Filter:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": type_, "value": value}
 
 
+OPEN = [task_filter(count, "equal", "Number", 0) for count in ("total_annotations", "cancelled_annotations")]
+"""Of tasks that nobody annotated or skipped yet."""
+
+
+def version_filters(without: str | None, with_: str | None) -> list[Filter]:
+    """Of tasks without a prediction of one version, or with one of another."""
+    return [
+        task_filter("predictions_model_versions", operator, "List", [version])
+        for operator, version in (("not_contains", without), ("contains", with_))
+        if version is not None
+    ]
+
+
 def listed_tasks(
     http: Http, parameters: Mapping[str, Any], filters: Sequence[Filter], *, ids: Sequence[int] | None = None
 ) -> Iterator[dict[str, Any]]:
@@ -52,6 +65,12 @@ def newest_tasks(
     query = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": ["-tasks:id"]}
     tasks = _page(http, parameters, query, min(count, PAGE))["tasks"]
     return list({int(values["id"]): values for values in tasks}.values())  # one with two predictions is listed twice
+
+
+def counted_tasks(http: Http, parameters: Mapping[str, Any], filters: Sequence[Filter]) -> int:
+    """How many tasks all `filters` let through; one with two matching predictions counts twice."""
+    query = {"filters": {"conjunction": "and", "items": list(filters)}}
+    return int(_page(http, parameters, query, 1)["total"])
 
 
 def _page(http: Http, parameters: Mapping[str, Any], query: Mapping[str, Any], size: int) -> dict[str, Any]:

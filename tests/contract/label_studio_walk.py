@@ -3,9 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
-from phenoloop.errors import LabelStudioRefused
 from phenoloop.labelling.client import LabelStudio
 
 LABEL_CONFIG = """<View>
@@ -58,8 +55,6 @@ def walk_through(label_studio: LabelStudio, bucket: str) -> None:
     lacking = label_studio.tasks(project.id, ids=[first.id, second.id], without_version="release-2")
     assert [task.id for task in lacking] == [first.id, second.id]
     assert list(label_studio.tasks(project.id, ids=[first.id, second.id], without_version="release-1")) == []
-    with pytest.raises(LabelStudioRefused, match="dropped"):
-        label_studio.import_predictions(project.id, [found | {"result": [BOX | {"from_name": "unknown"}]}])
     prediction = label_studio.predictions(first.id)[0]["id"]
     assert (label_studio.prediction(prediction) or {})["model_version"] == "release-1"
     assert label_studio.prediction(NOTHING) is None
@@ -77,4 +72,26 @@ def walk_through(label_studio: LabelStudio, bucket: str) -> None:
     assert not label_studio.has_annotation(NOTHING)
     assert label_studio.delete_predictions(project.id, "release-1") == 2
     assert (label_studio.annotation(annotation) or {})["parent_prediction"] is None
+    label_studio.delete_project(project.id)
+
+
+def predict_twice(label_studio: LabelStudio) -> None:
+    """One task with predictions of two releases, one with a prediction of the first."""
+    project = label_studio.create_project("Predicted twice", LABEL_CONFIG)
+    label_studio.import_tasks(project.id, [{"image": f"s3://phenoloop/images/{name}.jpg"} for name in "ab"])
+    first, second = (task.id for task in label_studio.tasks(project.id))
+    for task, release in ((first, "release-1"), (second, "release-1"), (first, "release-2")):
+        found = {"task": task, "result": [BOX], "score": 0.9, "model_version": release}
+        label_studio.import_predictions(project.id, [found])
+    assert label_studio.task_count(project.id) == 2
+    assert label_studio.task_count(project.id, without_version="release-2") == 1
+    (several,) = label_studio.several_predictions(project.id, ids=[first, second], only_open=True)
+    assert several.task_id == first
+    assert sorted(prediction.model_version for prediction in several.predictions) == ["release-1", "release-2"]
+    label_studio.create_annotation(first, [BOX])
+    assert list(label_studio.several_predictions(project.id, only_open=True)) == []
+    assert list(label_studio.several_predictions(project.id)) == [several]
+    for prediction in several.predictions:
+        label_studio.delete_prediction(prediction.id)
+    assert list(label_studio.several_predictions(project.id)) == []
     label_studio.delete_project(project.id)

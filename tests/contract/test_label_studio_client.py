@@ -7,7 +7,7 @@ import stamina
 
 from phenoloop.errors import LabelStudioRefused, LabelStudioUnavailable
 from phenoloop.labelling.client import LabelStudio
-from tests.contract.label_studio_walk import LABEL_CONFIG, walk_through
+from tests.contract.label_studio_walk import BOX, LABEL_CONFIG, predict_twice, walk_through
 from tests.contract.recorded_label_studio import RecordedLabelStudio, recorded
 
 
@@ -17,6 +17,23 @@ def test_a_project_is_walked_through_as_recorded():
 
         assert server.is_finished
         assert set(server.authorizations) == {"Token legacy-token"}
+
+
+def test_a_task_with_predictions_of_two_releases_is_found_as_recorded():
+    with RecordedLabelStudio(recorded("api_predicted_twice")) as server:
+        predict_twice(LabelStudio(server.url, "token", attempts=1))
+
+        assert server.is_finished
+
+
+def test_predictions_that_label_studio_drops_are_an_error():
+    found = {"task": 25, "result": [BOX | {"from_name": "unknown"}], "score": 0.9, "model_version": "release-1"}
+
+    with (
+        RecordedLabelStudio(recorded("api_dropped")) as server,
+        pytest.raises(LabelStudioRefused, match="dropped"),
+    ):
+        LabelStudio(server.url, "token", attempts=1).import_predictions(3, [found])
 
 
 def test_a_connected_backends_webhook_gets_the_credentials_and_tells_of_new_tasks_only():

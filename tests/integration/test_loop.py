@@ -8,7 +8,7 @@ import requests
 from phenoloop.labelling.annotated import decode_regions
 from phenoloop.labelling.client import LabelStudio
 from tests.conftest import PHOTOS, RunningStack, eventually, phenoloop
-from tests.contract.label_studio_walk import walk_through
+from tests.contract.label_studio_walk import predict_twice, walk_through
 
 pytestmark = pytest.mark.integration
 
@@ -121,6 +121,7 @@ def test_prelabel_predicts_what_lacks_a_prediction_and_nothing_twice(stack: Runn
 
 def test_the_label_studio_client_keeps_its_contract_with_a_real_label_studio(stack: RunningStack) -> None:
     walk_through(stack.label_studio(), "phenoloop")
+    predict_twice(stack.label_studio())
 
 
 def _stored(stack: RunningStack, annotation_id: int) -> dict[str, Any] | None:

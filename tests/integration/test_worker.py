@@ -1,4 +1,4 @@
-"""A worker on a real Redis: a job that takes long is left to it, a job whose worker was killed is not waited for."""
+"""A worker on a real Redis: a job that takes long is left to it, a job whose worker was killed goes to another."""
 
 import subprocess
 import sys
@@ -43,16 +43,27 @@ def socket_path(tmp_path: Path) -> Iterator[Path]:
     supervisor.stop()
 
 
-def _works_on_a_long_job(socket_path: Path) -> tuple[Queue, "subprocess.Popen[bytes]"]:
+def _asked(socket_path: Path, seconds: int = LONG_S) -> Queue:
     queue = prelabel_queue(f"unix://{socket_path}")
-    enqueue_prelabel(queue, LONG_S, [1])
-    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(socket_path)])
+    enqueue_prelabel(queue, seconds, [1])
+    return queue
+
+
+def _worker(socket_path: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", WORKER, str(socket_path)])
+
+
+def _kills_its_worker(queue: Queue, socket_path: Path) -> None:
+    worker = _worker(socket_path)
     eventually(lambda: queue.started_job_registry.count)
-    return queue, worker
+    worker.kill()
+    worker.wait()
+    eventually(lambda: not queue.started_job_registry.count)
 
 
 def test_a_long_job_counts_as_running_until_it_is_done(socket_path: Path) -> None:
-    queue, worker = _works_on_a_long_job(socket_path)
+    queue, worker = _asked(socket_path), _worker(socket_path)
+    eventually(lambda: queue.started_job_registry.count)
     started_s = time.monotonic()
     while time.monotonic() - started_s < LONG_S - 1:
         assert queue.started_job_registry.count == 1
@@ -62,9 +73,25 @@ def test_a_long_job_counts_as_running_until_it_is_done(socket_path: Path) -> Non
     assert queue.failed_job_registry.count == 0
 
 
-def test_a_job_whose_worker_was_killed_soon_counts_as_failed(socket_path: Path) -> None:
-    queue, worker = _works_on_a_long_job(socket_path)
-    worker.kill()
-    worker.wait()
-    eventually(lambda: not is_busy(queue), within_s=MISSED_S + 5)
+def test_a_job_whose_worker_was_killed_goes_to_another(socket_path: Path) -> None:
+    queue = _asked(socket_path)
+    _kills_its_worker(queue, socket_path)
+    assert is_busy(queue)
+    assert _worker(socket_path).wait(60) == 0
+    assert not is_busy(queue)
+    assert queue.failed_job_registry.count == 0
+
+
+def test_a_job_that_kills_every_worker_is_given_up(socket_path: Path) -> None:
+    queue = _asked(socket_path)
+    for _ in range(3):
+        _kills_its_worker(queue, socket_path)
+    assert not is_busy(queue)
+    assert queue.failed_job_registry.count == 1
+
+
+def test_a_job_that_fails_is_not_tried_again(socket_path: Path) -> None:
+    queue = _asked(socket_path, seconds=-1)
+    assert _worker(socket_path).wait(60) == 0
+    assert not is_busy(queue)
     assert queue.failed_job_registry.count == 1

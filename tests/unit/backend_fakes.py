@@ -15,7 +15,7 @@ from ml_backend.backend import Backend
 from ml_backend.metrics import Metrics
 from phenoloop.chain.chain import ChainResult, Instance, Prompt
 from phenoloop.chain.images import ImageStore, StoredImage
-from phenoloop.labelling.client import Project, Task
+from phenoloop.labelling.client import Project, SavedPrediction, SavedPredictions, Task
 from phenoloop.settings import BackendSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "labelling"
@@ -99,6 +99,8 @@ class FakeLabelStudio:
         self.versions: dict[int, set[str]] = {id_: set() for id_ in tasks}
         self.annotated: set[int] = set()
         self.stored: list[Mapping[str, Any]] = []
+        self.imports: list[int] = []
+        """Sizes."""
         self._deleted: list[tuple[int, str]] = []
 
     def project(self, project_id: int) -> Project:
@@ -116,13 +118,21 @@ class FakeLabelStudio:
         open_ = [id_ for id_ in asked if not (only_open and id_ in self.annotated)]
         return [Task(id_, {"image": self._uris[id_]}) for id_ in open_]
 
-    def predictions(self, task_id: int) -> list[dict[str, Any]]:
+    def several_predictions(
+        self, project_id: int, *, ids: Sequence[int] | None = None, only_open: bool = False
+    ) -> list[SavedPredictions]:
+        tasks = self.tasks(project_id, ids=ids, only_open=only_open)
+        return [
+            SavedPredictions(task.id, self._predictions(task.id)) for task in tasks if len(self.versions[task.id]) > 1
+        ]
+
+    def _predictions(self, task_id: int) -> tuple[SavedPrediction, ...]:
         versions = sorted(self.versions[task_id])
-        return [{"id": 100 * task_id + n, "model_version": version} for n, version in enumerate(versions)]
+        return tuple(SavedPrediction(100 * task_id + n, version) for n, version in enumerate(versions))
 
     def delete_prediction(self, prediction_id: int) -> None:
         task_id, number = divmod(prediction_id, 100)
-        self._deleted.append((task_id, self.predictions(task_id)[number]["model_version"]))
+        self._deleted.append((task_id, self._predictions(task_id)[number].model_version))
 
     @property
     def deleted(self) -> list[tuple[int, str]]:
@@ -130,6 +140,7 @@ class FakeLabelStudio:
         return self._deleted
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
+        self.imports.append(len(predictions))
         for prediction in predictions:
             self.stored.append(prediction)
             self.versions[prediction["task"]].add(prediction["model_version"])

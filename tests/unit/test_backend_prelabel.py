@@ -3,8 +3,8 @@ from pkgutil import resolve_name
 import pytest
 from redis.exceptions import ConnectionError as RedisDown
 
-from ml_backend.prelabel import prelabel, prelabel_chunk
-from phenoloop.errors import EndpointUnavailable, ImageUnreadable, QueueUnavailable, TimeOver
+from ml_backend.prelabel import LOT, prelabel, prelabel_chunk
+from phenoloop.errors import EndpointUnavailable, ImageUnreadable, LabelStudioUnavailable, QueueUnavailable, TimeOver
 from phenoloop.jobs import CHUNK, JOB, enqueue_prelabel
 from tests.unit.backend_fakes import RELEASE, FakeChain, FakeLabelStudio, FakeQueue, Gate, backend
 
@@ -114,6 +114,31 @@ def test_a_failure_that_will_not_pass_is_not_tried_again():
     chain = failing_at(ImageUnreadable("The photo can't be read."), "2.jpg")
 
     assert prelabel(backend(chain=chain, label_studio=label_studio), 3, [1, 2, 3]) == 2
+
+
+def test_predictions_are_stored_lot_by_lot_in_the_order_that_was_asked_for():
+    newest_first = list(range(2 * LOT + 1, 0, -1))
+    label_studio = FakeLabelStudio(many_photos := dict.fromkeys(newest_first, "s3://phenoloop/images/1.jpg"))
+
+    assert prelabel(backend(label_studio=label_studio), 3, newest_first) == len(many_photos)
+
+    assert label_studio.imports == [LOT, LOT, 1]
+    stored = [prediction["task"] for prediction in label_studio.stored]
+    assert [set(stored[:LOT]), set(stored[-1:])] == [set(newest_first[:LOT]), {1}]
+
+
+def test_while_label_studio_takes_nothing_no_more_than_two_lots_are_predicted():
+    class Refusing(FakeLabelStudio):
+        def import_predictions(self, project_id, predictions):
+            raise LabelStudioUnavailable("Label Studio failed.")
+
+    predicted = []
+    label_studio = Refusing(dict.fromkeys(range(1, 3 * LOT + 1), "s3://phenoloop/images/1.jpg"))
+
+    with pytest.raises(LabelStudioUnavailable):
+        prelabel(backend(chain=FakeChain(before=predicted.append), label_studio=label_studio), 3, range(1, 3 * LOT + 1))
+
+    assert len(predicted) == 2 * LOT
 
 
 def test_jobs_carry_chunks_of_task_ids_and_nothing_else():
