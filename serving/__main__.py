@@ -1,30 +1,40 @@
 """`python -m serving`: the container's entry point. gunicorn on SageMaker's port, with graceful SIGTERM."""
 
 import os
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 
-from serving.app import InferenceApp, create_app
+from serving.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from serving.app import InferenceApp
 
 GRACEFUL_S = 25
 """SageMaker kills 30 s after SIGTERM."""
-LEAST_THREADS = 4
+LEAST_THREADS = 16
+SWITCH_S = 0.001
+"""Instead of Python's 5 ms: so long at most an answer waits for the interpreter behind each thread at work."""
 
 
 class Server(BaseApplication):  # type: ignore[misc]
     """One worker, so one model in memory; torch lets go of the interpreter, so its threads do share the cores.
 
-    A request computes on one core. Twice as many threads as cores, so that `/ping` and photos that are still
-    coming in or being decoded find one.
+    A request computes on one core, and no more requests than cores compute at once. There are more threads, so that
+    `/ping` and photos that are still coming in find one while others wait for their turn.
     """
 
     def load_config(self) -> None:
         for name, value in _settings(os.environ).items():
             self.cfg.set(name, value)
 
-    def load(self) -> InferenceApp:
+    def load(self) -> "InferenceApp":
+        from serving.app import create_app  # in the worker: what both had imported would soon be there twice
+
+        keep_freed_memory()
+        sys.setswitchinterval(SWITCH_S)
         return create_app()
 
 
@@ -40,7 +50,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 def main() -> None:
     """Environment: `SAGEMAKER_BASE_DIR` (/opt/ml), `SAGEMAKER_BIND_TO_PORT` (8080), `SAGEMAKER_MODEL_SERVER_WORKERS`
-    (1), `SERVING_THREADS` (two a core), `OMP_NUM_THREADS` (1), `SERVING_HOST` (all interfaces), `PHENOLOOP_ENDPOINT`
+    (1), `SERVING_THREADS` (four a core), `OMP_NUM_THREADS` (1), `SERVING_HOST` (all interfaces), `PHENOLOOP_ENDPOINT`
     (the endpoint's name, for its metrics).
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -62,7 +72,7 @@ def _settings(environment: "os._Environ[str]") -> dict[str, Any]:
 
 
 def _threads() -> int:
-    return max(LEAST_THREADS, 2 * len(os.sched_getaffinity(0)))
+    return max(LEAST_THREADS, 4 * len(os.sched_getaffinity(0)))
 
 
 if __name__ == "__main__":

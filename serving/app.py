@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +23,7 @@ from sagemaker_inference import environment
 from sagemaker_inference.transformer import Transformer
 
 from serving.contents import JSON, Refused, wire_body
+from serving.memory import give_back_what_is_free
 from serving.watch import Invocation, Watch
 
 BODY_LIMIT_BYTES = 6_291_456
@@ -56,6 +58,8 @@ class InferenceApp:
     def __init__(self, transformer: Transformer, endpoint: str) -> None:
         self._transformer = transformer
         self._endpoint = endpoint
+        self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="model")
+        """The model's alone: more at once would all take longer, and each that ever ran it keeps memory for it."""
         self._watch: Watch | None = None
         """None until the model is loaded."""
 
@@ -97,7 +101,7 @@ class InferenceApp:
         except Refused as error:
             return _error(error.status, str(error))
         context = _Context(content_type, environ.get("HTTP_ACCEPT", ""))
-        (reply,) = self._transformer.transform([{"body": asked}], context)
+        (reply,) = self._threads.submit(self._transformer.transform, [{"body": asked}], context).result()
         if context.status is not HTTPStatus.OK:
             print(reply, file=sys.stderr, flush=True)  # noqa: T201  # the traceback, for CloudWatch only
             return _error(context.status, context.reason)
@@ -141,6 +145,7 @@ class _Context:
 def _load_or_end(app: InferenceApp) -> None:
     try:
         app.load()
+        give_back_what_is_free()
     except BaseException:  # noqa: BLE001  # whatever it is, there is nothing to serve
         traceback.print_exc()
         sys.stderr.flush()

@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import sys
-import threading
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +20,11 @@ from PIL import Image as Pillow
 from serving.drift import Drift, Window
 from serving.facts import Facts, crop_facts, find_facts, impression_facts, mask_facts, photo_facts
 from serving.metrics import with_metrics
+from serving.pace import Pace
 
 Json = Any
+LOOKING = 0.01
+"""Share of one core's time that goes into looking at photos: of a busy endpoint's, some are seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,13 @@ class Seen:
 
 
 class Watch:
-    def __init__(self, endpoint: str, about: Mapping[str, Any]) -> None:
+    def __init__(self, endpoint: str, about: Mapping[str, Any], *, looking: float = LOOKING) -> None:
         """`about`: the archive's `model.json`; of a model without a role only the time is told."""
         self.role = str(about.get("role", "unknown"))
         self._endpoint = endpoint
         self._threshold = float(about.get("score_threshold", 0.0))
         self._window = _window(about)
-        self._lock = threading.Lock()
+        self._pace = Pace(looking)
         if self._window is None:
             _say(sys.stdout, {"event": "no_drift_reference", "role": self.role})
 
@@ -60,46 +62,42 @@ class Watch:
         facts = {"event": "invocation", "trace_id": invocation.trace_id, "status": invocation.status}
         _say(sys.stderr, facts | {"seconds": round(invocation.seconds, 3)})
         try:
-            seen = self._seen(invocation)
-            drift = self._drift(seen.facts)
+            seen, drift = self._looked_at(invocation)
         except Exception:  # noqa: BLE001  # the boundary: nobody waits for this any more
             traceback.print_exc()
             seen, drift = Seen({}), None
         metrics = _timed(invocation) | seen.metrics | (_drifted(drift) if drift else {})
         _say(sys.stdout, with_metrics(self._endpoint, self.role, metrics, _properties(invocation, drift)))
 
-    def _seen(self, invocation: Invocation) -> Seen:
-        if invocation.status != HTTPStatus.OK:
-            return Seen({})
-        if self.role == "detector":
-            return self._found(invocation)
-        return self._cut_out(invocation) if self.role == "segmenter" else Seen({})
+    def _looked_at(self, invocation: Invocation) -> tuple[Seen, Drift | None]:
+        if invocation.status != HTTPStatus.OK or self.role not in ("detector", "segmenter"):
+            return Seen({}), None
+        with self._pace.turn() as is_time:
+            look = is_time and self._window is not None
+            seen = self._found(invocation, look) if self.role == "detector" else self._cut_out(invocation, look)
+            return seen, self._window.add(seen.facts) if self._window and seen.facts else None
 
-    def _found(self, invocation: Invocation) -> Seen:
+    def _found(self, invocation: Invocation, look: bool) -> Seen:  # noqa: FBT001
         reply = json.loads(invocation.reply)
         finds = [find for find in reply["finds"] if find["score"] >= self._threshold]
         boxes, scores = [find["box"] for find in finds], [find["score"] for find in finds]
         metrics = {"Objects": float(len(finds)), **({"Score": float(np.mean(scores))} if finds else {})}
-        if self._window is None:
+        if not look:
             return Seen(metrics)
         image = _pixels(json.loads(invocation.request)["image"], "RGB")
         found = find_facts(boxes, scores, reply["width_px"], reply["height_px"])
         return Seen(metrics, photo_facts(image) | found | impression_facts(reply.get("impression", ())))
 
-    def _cut_out(self, invocation: Invocation) -> Seen:
+    def _cut_out(self, invocation: Invocation, look: bool) -> Seen:  # noqa: FBT001
         """One object of each photo counts: the others are no further witnesses."""
         asked, replies = _items(invocation.request), _items(invocation.reply)
         metrics = {"Objects": float(len(replies))}
-        for request, reply in zip(asked, replies, strict=True) if self._window else ():
+        for request, reply in zip(asked, replies, strict=True) if look else ():
             if reply["echo"]["index"] == reply["echo"]["count"] // 2:
                 mask = _pixels(reply["mask"], "L") > 127
                 image = _pixels(request["image"], "RGB")
                 return Seen(metrics, crop_facts(image) | mask_facts(mask, request["box"]))
         return Seen(metrics)
-
-    def _drift(self, facts: Facts | None) -> Drift | None:
-        with self._lock:
-            return self._window.add(facts) if self._window and facts else None
 
 
 def _window(about: Mapping[str, Any]) -> Window | None:

@@ -24,7 +24,8 @@ LABEL org.opencontainers.image.title="phenoloop" \
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends git openssh-client \
     && rm -rf /var/lib/apt/lists/*
-RUN groupadd --gid 10001 phenoloop && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp phenoloop
+RUN groupadd --gid 10001 phenoloop && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp phenoloop \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /var/cache/phenoloop
 COPY --from=build /app/.venv /app/.venv
 WORKDIR /app
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HEALTH_URL=http://127.0.0.1:9090/health

@@ -1,6 +1,7 @@
 """What an endpoint's log says of its invocations, in CloudWatch's embedded metric format."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def cut_out(index: int, count: int, seed: int = 0) -> Invocation:
 
 
 def detector(**about: Any) -> Watch:
-    return Watch("detector-7", {"role": "detector", "score_threshold": 0.5} | about)
+    return Watch("detector-7", {"role": "detector", "score_threshold": 0.5} | about, looking=math.inf)
 
 
 def reference() -> dict[str, Any]:
@@ -137,6 +138,15 @@ def test_after_some_photos_a_line_also_says_how_far_they_drifted(lines: Any) -> 
     assert told[0]["DriftAlarm"] == 0
 
 
+def test_photos_that_come_faster_than_there_is_time_to_look_are_counted_unseen(lines: Any) -> None:
+    watch = Watch("d", {"role": "detector", "drift": reference()}, looking=1e-9)
+    for seed in range(2 * STEP):
+        watch.answered(found(seed))
+    told = [named(line) for line in lines()]
+    assert (len(told), sum(line["Objects"] for line in told)) == (2 * STEP, 6 * STEP)
+    assert not any("InputDrift" in line for line in told)
+
+
 def test_dark_photos_alarm_and_the_line_says_what_drifted(lines: Any) -> None:
     watch = detector(drift=reference())
     for seed in range(4 * STEP):
@@ -159,7 +169,7 @@ def test_photos_that_only_the_encoder_tells_apart_alarm(lines: Any) -> None:
 
 
 def test_of_the_objects_of_one_photo_one_counts(lines: Any) -> None:
-    watch = Watch("s", {"role": "segmenter", "drift": statistics([{"filled": 0.5}] * 40)})
+    watch = Watch("s", {"role": "segmenter", "drift": statistics([{"filled": 0.5}] * 40)}, looking=math.inf)
     for seed in range(STEP):
         for index in range(3):
             watch.answered(cut_out(index, 3, 3 * seed + index))

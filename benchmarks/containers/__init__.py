@@ -1,0 +1,1 @@
+"""Model servers beside each other, the same archive and handler behind each."""
