@@ -93,7 +93,7 @@ def serving(server: S3) -> Iterator[S3]:
 
 
 def client(endpoint_url: str | None = None, region: str = "eu-central-1") -> Any:
-    return boto3.client("s3", region_name=region, endpoint_url=endpoint_url, config=ONCE)
+    return boto3.Session().client("s3", region_name=region, endpoint_url=endpoint_url, config=ONCE)
 
 
 def asked_by_both(s3: S3, plain: Any) -> tuple[Any, Any]:
@@ -114,7 +114,9 @@ def test_an_address_without_a_name_is_asked_with_the_bucket_in_the_path(s3: S3) 
 def test_through_a_proxy_the_same_host_is_asked(s3: S3, monkeypatch: pytest.MonkeyPatch, style: Any, host: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", s3.url)
     addressing = ONCE.merge(Config(s3={"addressing_style": style}))
-    plain = boto3.client("s3", region_name="eu-central-1", endpoint_url="http://s3.example.org", config=addressing)
+    plain = boto3.Session().client(
+        "s3", region_name="eu-central-1", endpoint_url="http://s3.example.org", config=addressing
+    )
 
     by_boto3, by_quick = asked_by_both(s3, plain)
 
