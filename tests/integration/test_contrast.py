@@ -97,7 +97,7 @@ def test_the_same_code_elsewhere_makes_the_same_bytes(container_python: Path, re
 def test_an_archive_holds_the_model_what_to_know_of_it_and_its_code(release0: Path, role: str) -> None:
     with tarfile.open(release0 / role / "model.tar.gz") as tar:
         content = {name: tar.extractfile(name).read() for name in tar.getnames()}  # type: ignore[union-attr]
-    code = ("inference.py", *(f"loc360/{name}.py" for name in ("__init__", "errors", "pictures", "wire")))
+    code = ("inference.py", *(f"loc360/{name}.py" for name in ("__init__", "bilevel", "errors", "pictures", "wire")))
     assert list(content) == [*(f"code/{file}" for file in code), "model.json", "model.pt"]
     about = json.loads(content["model.json"])
     assert about["role"] == role
