@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from phenoloop.local_aws.environments import REPOSITORY
 from phenoloop.local_aws.sagemaker.containers import free_port
@@ -52,6 +53,12 @@ class Container:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline_s, self.log.read_text()
             time.sleep(0.05)
+
+
+def json_lines(log: Path) -> list[dict[str, Any]]:
+    """The objects told in it so far. A last line that is still being written is left for the next look."""
+    *whole, _ = log.read_text().split("\n")
+    return [json.loads(line) for line in whole if line.startswith("{")]
 
 
 def error_message(body: bytes) -> str:

@@ -23,6 +23,7 @@ from rq.job import Job
 from phenoloop.jobs import enqueue_prelabel, prelabel_queue
 from phenoloop.local_aws.sagemaker.containers import free_port
 from tests.conftest import RunningStack, eventually
+from tests.integration.containers import json_lines
 from tests.integration.deployment_files import IMAGE, REPOSITORY, command, environment, filled_in, services, stages
 
 pytestmark = pytest.mark.integration
@@ -130,8 +131,7 @@ class Service:
         return done.returncode == 0
 
     def told(self, event: str) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == event]
+        return [line for line in json_lines(self.log) if line["event"] == event]
 
 
 @pytest.fixture(scope="module")

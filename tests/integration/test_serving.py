@@ -29,7 +29,7 @@ from loc360.wire import (
     encode_segmenter_request,
 )
 from tests.contract.sagemaker_server import wait_until
-from tests.integration.containers import Container, error_message, running, with_handler
+from tests.integration.containers import Container, error_message, json_lines, running, with_handler
 
 pytestmark = pytest.mark.integration
 
@@ -153,8 +153,7 @@ def test_each_invocation_leaves_its_metrics_in_the_log(detector: Container) -> N
     detector.invoke(asked_for(table_with((100, 100, 40))), attributes="trace_id=m-1")
 
     def told() -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in detector.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line.get("trace_id") == "m-1" and "_aws" in line]
+        return [line for line in json_lines(detector.log) if line.get("trace_id") == "m-1" and "_aws" in line]
 
     wait_until(lambda: bool(told()))
     (line,) = told()
