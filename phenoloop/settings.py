@@ -77,8 +77,9 @@ class BackendSettings(_Section):
 
 
 class ChainSettings(_Section):
-    endpoint_slots: int = Field(default=8, ge=1)
-    """Most calls in flight to one endpoint from this process."""
+    endpoint_slots: int = Field(default=12, ge=1)
+    """Most calls in flight to one endpoint from this process. Half as many again as it answers at once, say, so that
+    each of its workers finds its next call waiting; no more than its concurrency if it is serverless."""
     invoke_timeout_s: float = Field(default=60.0, gt=0)
     attempts: int = Field(default=4, ge=1)
     release_refresh_s: float = Field(default=2.0, gt=0, le=5)

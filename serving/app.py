@@ -1,7 +1,6 @@
-"""`GET /ping` and `POST /invocations` over sagemaker-inference's Transformer, without its Java server.
+"""`GET /ping` and `POST /invocations` over the archive's `code/inference.py`, without SageMaker's Java servers.
 
-Contract: AWS, "Custom Inference Code with Hosting Services". The Transformer finds `model_fn`, `input_fn`, `predict_fn`
-and `output_fn` in the archive's `code/inference.py`, as it does in SageMaker's own framework containers.
+Contract: AWS, "Custom Inference Code with Hosting Services".
 """
 
 import json
@@ -20,9 +19,10 @@ from typing import Any, BinaryIO
 
 from gunicorn.arbiter import Arbiter
 from sagemaker_inference import environment
-from sagemaker_inference.transformer import Transformer
+from sagemaker_inference.errors import BaseInferenceToolkitError
 
 from serving.contents import JSON, Refused, wire_body
+from serving.handler import Handler
 from serving.memory import give_back_what_is_free
 from serving.watch import Invocation, Watch
 
@@ -44,10 +44,16 @@ class Answer:
     """What the model got."""
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    handler: Handler
+    watch: Watch
+
+
 def create_app() -> "InferenceApp":
     """It answers at once; the model is loaded and warmed meanwhile. If that fails, the server ends with status 3."""
     sys.path.insert(0, environment.code_dir)
-    app = InferenceApp(Transformer(), os.environ.get("PHENOLOOP_ENDPOINT", "unnamed"))
+    app = InferenceApp(os.environ.get("PHENOLOOP_ENDPOINT", "unnamed"))
     threading.Thread(target=_load_or_end, args=(app,), name="load", daemon=True).start()
     return app
 
@@ -55,57 +61,58 @@ def create_app() -> "InferenceApp":
 class InferenceApp:
     """The WSGI application: 503 until the model is loaded and warmed."""
 
-    def __init__(self, transformer: Transformer, endpoint: str) -> None:
-        self._transformer = transformer
+    def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="model")
         """The model's alone: more at once would all take longer, and each that ever ran it keeps memory for it."""
-        self._watch: Watch | None = None
+        self._served: Served | None = None
         """None until the model is loaded."""
 
     def load(self) -> None:
         """Raises what the archive's `model_fn` raises."""
-        self._transformer.validate_and_initialize(model_dir=environment.model_dir)
-        self._watch = Watch(self._endpoint, _about(Path(environment.model_dir)))
+        handler = Handler(environment.model_dir)
+        self._served = Served(handler, Watch(self._endpoint, _about(Path(environment.model_dir))))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> "_Response":
         started_s = time.monotonic()
-        watch = self._watch
-        answer = self._answer(environ, watch)
+        served = self._served
+        answer = self._answer(environ, served)
         headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
         start_response(f"{answer.status.value} {answer.status.phrase}", headers)
-        if watch is None or environ["PATH_INFO"] != "/invocations":
+        if served is None or environ["PATH_INFO"] != "/invocations":
             return _Response(answer.body)
         invocation = _invocation(environ, answer, time.monotonic() - started_s)
-        return _Response(answer.body, lambda: watch.answered(invocation))
+        return _Response(answer.body, lambda: served.watch.answered(invocation))
 
-    def _answer(self, environ: Environ, watch: Watch | None) -> Answer:
+    def _answer(self, environ: Environ, served: Served | None) -> Answer:
         match environ["REQUEST_METHOD"], environ["PATH_INFO"]:
-            case "GET" | "POST", "/ping" | "/invocations" if watch is None:
+            case "GET" | "POST", "/ping" | "/invocations" if served is None:
                 return _error(HTTPStatus.SERVICE_UNAVAILABLE, "The model is still being loaded.")
             case "GET", "/ping":
                 return Answer(HTTPStatus.OK, b"{}")
-            case "POST", "/invocations":
-                return self._invoke(environ, watch.role if watch else "")
+            case "POST", "/invocations" if served:
+                return self._invoke(environ, served)
             case _, "/ping" | "/invocations":
                 return _error(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not for this path.")
             case _:
                 return _error(HTTPStatus.NOT_FOUND, "There are /ping and /invocations.")
 
-    def _invoke(self, environ: Environ, role: str) -> Answer:
+    def _invoke(self, environ: Environ, served: Served) -> Answer:
         body = _body(environ["wsgi.input"])
         if body is None:
             return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is over {BODY_LIMIT_BYTES} bytes.")
+        content_type = environ.get("CONTENT_TYPE", "")
         try:
-            asked, content_type = wire_body(body, environ.get("CONTENT_TYPE", ""), _attributes(environ), role)
+            asked, content_type = wire_body(body, content_type, _attributes(environ), served.watch.role)
         except Refused as error:
             return _error(error.status, str(error))
-        context = _Context(content_type, environ.get("HTTP_ACCEPT", ""))
-        (reply,) = self._threads.submit(self._transformer.transform, [{"body": asked}], context).result()
-        if context.status is not HTTPStatus.OK:
-            print(reply, file=sys.stderr, flush=True)  # noqa: T201  # the traceback, for CloudWatch only
-            return _error(context.status, context.reason)
-        return Answer(HTTPStatus.OK, reply.encode() if isinstance(reply, str) else reply, context.content_type, asked)
+        accept = environ.get("HTTP_ACCEPT", "")
+        try:
+            reply, kind = self._threads.submit(served.handler.transform, asked, content_type, accept).result()
+        except Exception as error:  # noqa: BLE001  # the boundary: whatever the archive's code raises
+            traceback.print_exc()  # for CloudWatch only
+            return _failed(error)
+        return Answer(HTTPStatus.OK, reply, kind, asked)
 
 
 class _Response:
@@ -117,29 +124,6 @@ class _Response:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter([self._body])
-
-
-class _Context:
-    """What the Transformer reads of a request and says of its reply (multi-model-server's context, as far as used)."""
-
-    def __init__(self, content_type: str, accept: str) -> None:
-        self.system_properties = {"model_dir": environment.model_dir}
-        self.request_processor = [self]
-        self.status = HTTPStatus.OK
-        self.reason = ""
-        self.content_type = JSON
-        self._properties = {"Content-Type": content_type, "Accept": accept}
-
-    def get_request_properties(self) -> dict[str, str]:
-        return self._properties
-
-    def set_response_content_type(self, _: int, content_type: str) -> None:
-        self.content_type = content_type
-
-    def set_response_status(self, *, code: int, phrase: str) -> None:
-        self.status = HTTPStatus(code)
-        # a fault of ours is no business of the caller's; what is wrong with the request is
-        self.reason = phrase if code < HTTPStatus.INTERNAL_SERVER_ERROR else "The model failed; its log says why."
 
 
 def _load_or_end(app: InferenceApp) -> None:
@@ -174,6 +158,13 @@ def _body(stream: BinaryIO) -> bytes | None:
         return body
     stream.read(8 * BODY_LIMIT_BYTES)
     return None
+
+
+def _failed(error: Exception) -> Answer:
+    """A fault of ours is no business of the caller's; what is wrong with the request is."""
+    code = error.status_code if isinstance(error, BaseInferenceToolkitError) else HTTPStatus.INTERNAL_SERVER_ERROR
+    reason = error.phrase if code < HTTPStatus.INTERNAL_SERVER_ERROR else "The model failed; its log says why."
+    return _error(HTTPStatus(code), reason)
 
 
 def _error(status: HTTPStatus, message: str) -> Answer:

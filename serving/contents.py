@@ -75,7 +75,7 @@ def wire_body(body: bytes, content_type: str, attributes: str, role: str) -> tup
 def _text(body: bytes) -> bytes:
     try:
         body.decode()
-    except UnicodeDecodeError as error:  # the Transformer would take it for a fault of the model
+    except UnicodeDecodeError as error:  # later it would be taken for a fault of the model
         raise Refused(HTTPStatus.BAD_REQUEST, "The body is not UTF-8.") from error
     return body
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from loc360.errors import PhotoUnreadable
-from loc360.photo import decoded_once, photo_size, read_photo, read_photo_scaled
+from loc360.photo import decoded_once, photo_size, read_photo, read_photo_scaled, scaled_down
 from loc360.wire import Box
 from tests.hostile.pictures import scan_bomb
 from tests.unit.fake_models import COLOURS, Painted, paint, save
@@ -111,10 +111,29 @@ def test_a_jpeg_scaled_while_it_is_decoded_lies_as_if_scaled_after(
 
     scaled = read_photo_scaled(path, 240).astype(int)
 
-    reference = cv2.resize(read_photo(path), scaled.shape[1::-1], interpolation=cv2.INTER_AREA)
+    reference = scaled_down(read_photo(path), 240)
     for axis in (0, 1):
         off_by_a_pixel = np.abs(scaled - np.roll(reference, 1, axis)).mean()
         assert np.abs(scaled - reference).mean() < off_by_a_pixel / 5
+
+
+@pytest.mark.parametrize("side_px", [1500, 1024, 801, 799, 333, 100])
+def test_a_scaled_photo_is_close_to_the_area_average(side_px: int) -> None:
+    noise = np.random.default_rng(0).normal(128, 500, (1200, 1601, 3))
+    photo = cv2.GaussianBlur(noise, (0, 0), 4).clip(0, 255).astype(np.uint8)
+
+    scaled = scaled_down(photo, side_px)
+
+    average, single_pixels = (cv2.resize(photo, scaled.shape[1::-1], interpolation=method).astype(int)
+                              for method in (cv2.INTER_AREA, cv2.INTER_NEAREST))  # fmt: skip
+    assert np.abs(scaled - average).mean() < np.abs(single_pixels - average).mean() / 2
+
+
+@pytest.mark.parametrize("grey", [0, 1, 2])
+def test_a_jpeg_of_one_colour_keeps_it(tmp_path: Path, grey: int) -> None:
+    path = save(np.full((24, 32, 3), grey, np.uint8), tmp_path / "photo.jpg", quality=100)
+
+    assert np.unique(read_photo(path)).tolist() == [grey]
 
 
 def test_a_small_photo_is_not_enlarged(tmp_path: Path) -> None:
