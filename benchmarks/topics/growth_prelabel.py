@@ -1,4 +1,4 @@
-"""Calls for a task pre-labelled, of Label Studio, store and endpoints: in a small project and a thousand times as large."""
+"""Calls for a task pre-labelled, of Label Studio, store and endpoints: at a thousand tasks and at a million."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
