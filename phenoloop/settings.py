@@ -136,11 +136,29 @@ class TrainingSettings(_Section):
     serverless_memory_mb: int | None = Field(default=None, ge=1024, le=6144, multiple_of=1024)
     """Given, endpoints are serverless ones of so much memory, instead of instances: idle ones cost nothing, and the
     first call after a pause waits until one has started."""
-    serverless_calls_at_once: int = Field(default=8, ge=1, le=200)
+    serverless_calls_at_once: int = Field(default=12, ge=1, le=200)
+    subnet_ids: str = Field(default="", pattern=r"^$|^subnet-\w+(,subnet-\w+)*$")
+    """Of a VPC in which jobs and endpoints are to run, by commas. It needs a way to S3, and to CloudWatch's logs."""
+    security_group_ids: str = Field(default="", pattern=r"^$|^sg-\w+(,sg-\w+)*$")
     spot: bool = True
     """Train on spot instances: far cheaper, and a training that loses them goes on from its checkpoint."""
     parameters: dict[str, str | int | float] = {}
     """Of the pipeline, where its defaults don't fit: see `phenoloop pipeline definition`."""
+
+    @property
+    def vpc(self) -> dict[str, list[str]]:
+        """SageMaker's `VpcConfig`; empty if jobs and endpoints run in none."""
+        if not self.subnet_ids:
+            return {}
+        return {"Subnets": self.subnet_ids.split(","), "SecurityGroupIds": self.security_group_ids.split(",")}
+
+    @model_validator(mode="after")
+    def _whole_vpc(self) -> "TrainingSettings":
+        if bool(self.subnet_ids) != bool(self.security_group_ids):
+            raise ValueError("subnet_ids and security_group_ids go together")
+        if self.subnet_ids and self.serverless_memory_mb:
+            raise ValueError("SageMaker puts no serverless endpoint into a VPC: leave out one of them")
+        return self
 
 
 class ReleaseSettings(_Section):

@@ -12,15 +12,21 @@ SETTINGS = {
     "EndpointInstanceType": "PHENOLOOP_TRAINING__ENDPOINT_INSTANCE_TYPE",
     "EndpointInstancesMax": "PHENOLOOP_TRAINING__ENDPOINT_INSTANCES_MAX",
     "ServerlessMemoryMb": "PHENOLOOP_TRAINING__SERVERLESS_MEMORY_MB",
+    "SubnetIds": "PHENOLOOP_TRAINING__SUBNET_IDS",
+    "SecurityGroupIds": "PHENOLOOP_TRAINING__SECURITY_GROUP_IDS",
 }
-"""By the stack's outputs."""
+"""By the stack's outputs, of which it may lack some."""
 OFF = {"ServerlessMemoryMb": "0"}
 """Values that stand for no setting."""
 
 
 def settings_of(outputs: Mapping[str, str], region: str) -> dict[str, str]:
     """By the variable's name."""
-    given = {variable: outputs[name] for name, variable in SETTINGS.items() if outputs[name] != OFF.get(name)}
+    given = {
+        variable: outputs[name]
+        for name, variable in SETTINGS.items()
+        if name in outputs and outputs[name] != OFF.get(name)
+    }
     return {**given, "AWS_DEFAULT_REGION": region}
 
 

@@ -103,6 +103,7 @@ def _request(
             }
         },
         "RoleArn": training.role_arn,
+        **({"NetworkConfig": {"VpcConfig": training.vpc}} if training.vpc else {}),
     }
 
 

@@ -45,6 +45,7 @@ def train(stage: str, storage: StorageSettings, training: TrainingSettings) -> J
                 "VolumeSizeInGB": VOLUME_GB,
             },
             "RoleArn": training.role_arn,
+            **({"VpcConfig": training.vpc} if training.vpc else {}),
             "CheckpointConfig": {
                 "S3Uri": joined("/", parameter("CheckpointsUrl"), stage),
                 "LocalPath": "/opt/ml/checkpoints",

@@ -43,6 +43,7 @@ class Hosting:
         """Of model, configuration and endpoint alike."""
         memory_mb = self.training.serverless_memory_mb
         machine = f"serverless-{memory_mb}" if memory_mb else self.training.endpoint_instance_type
+        machine += "".join((self.training.subnet_ids, self.training.security_group_ids))
         content = hashlib.sha256(f"{image} {model_data_url} {machine}".encode()).hexdigest()[:12]
         return f"phenoloop-{role}-{content}"
 
@@ -55,11 +56,12 @@ class Hosting:
             "Environment": {"PHENOLOOP_ENDPOINT": name},
         }
         variant = self._variant(name)
+        network: Any = {"VpcConfig": self.training.vpc} if self.training.vpc else {}
         with sagemaker_errors(endpoint=name):
             if _found(lambda: sagemaker.describe_model(ModelName=name)) is None:
                 _unless_there(
                     lambda: sagemaker.create_model(
-                        ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role_arn
+                        ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role_arn, **network
                     )
                 )
             if _found(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=name)) is None:

@@ -87,11 +87,12 @@ def _algorithm(image: str, metrics: Mapping[str, str]) -> Json:
 
 
 def _machine(search: Wanted) -> Json:
-    """One, as the run had it."""
+    """One, as the run had it, in the same network."""
     base, resources = search.base, search.base.job["ResourceConfig"]
     limit_s = search.effort.time_limit_s + FINISHING_S
     return {
         "RoleArn": base.job["RoleArn"],
+        **({"VpcConfig": base.job["VpcConfig"]} if base.job.get("VpcConfig") else {}),
         "ResourceConfig": {
             "InstanceCount": 1,
             "InstanceType": search.effort.instance_type or resources["InstanceType"],

@@ -163,8 +163,17 @@ def test_endpoints_may_be_serverless(desk: RolloutDesk) -> None:
     release = desk.deploy(with_instances.package_arn)
     config = desk.sagemaker.describe_endpoint_config(EndpointConfigName=release.detector.endpoint)
     (variant,) = config["ProductionVariants"]
-    assert variant["ServerlessConfig"] == {"MemorySizeInMB": 4096, "MaxConcurrency": 8}
+    assert variant["ServerlessConfig"] == {"MemorySizeInMB": 4096, "MaxConcurrency": 12}
     assert release.detector.endpoint != with_instances.detector.endpoint
+
+
+def test_endpoints_run_in_the_vpc_that_the_settings_name(desk: RolloutDesk) -> None:
+    outside = desk.released()
+    desk.training = desk.training.model_copy(update={"subnet_ids": "subnet-a1", "security_group_ids": "sg-b2"})
+    release = desk.deploy(outside.package_arn)
+    model = desk.sagemaker.describe_model(ModelName=release.detector.endpoint)
+    assert model["VpcConfig"] == {"Subnets": ["subnet-a1"], "SecurityGroupIds": ["sg-b2"]}
+    assert release.detector.endpoint != outside.detector.endpoint
 
 
 def test_endpoints_grow_with_their_calls_if_they_may(desk: RolloutDesk) -> None:

@@ -142,3 +142,20 @@ def test_a_value_that_is_weak_or_leads_elsewhere_is_refused(
     complete.setenv(f"PHENOLOOP_{name}", value)
     with pytest.raises(SettingsInvalid, match=name.partition("__")[0].lower() + "|" + name.partition("__")[0]):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"SUBNET_IDS": "subnet-a1"}, "go together"),
+        ({"SUBNET_IDS": "subnet-a1, subnet-b2", "SECURITY_GROUP_IDS": "sg-c3"}, "SUBNET_IDS"),
+        ({"SUBNET_IDS": "subnet-a1", "SECURITY_GROUP_IDS": "sg-c3", "SERVERLESS_MEMORY_MB": "2048"}, "serverless"),
+    ],
+)
+def test_a_vpc_that_sagemaker_could_not_use_is_refused(
+    complete: pytest.MonkeyPatch, given: dict[str, str], message: str
+) -> None:
+    for name, value in given.items():
+        complete.setenv(f"PHENOLOOP_TRAINING__{name}", value)
+    with pytest.raises(SettingsInvalid, match=message):
+        read_settings()

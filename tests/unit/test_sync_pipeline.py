@@ -95,6 +95,17 @@ def test_each_steps_request_is_one_that_sagemakers_own_model_allows(
     shapes.check_request(OPERATIONS[step], request(pipeline, step, **values))
 
 
+def test_jobs_run_in_the_vpc_that_the_settings_name(shapes: Shapes) -> None:
+    network = {"subnet_ids": "subnet-a1,subnet-b2", "security_group_ids": "sg-c3"}
+    pipeline = parsed(json.dumps(definition(STORAGE, TRAINING.model_copy(update=network))))
+    for step, operation in OPERATIONS.items():
+        asked = request(pipeline, step)
+        shapes.check_request(operation, asked)
+        if operation in JOB_NAMES:
+            vpc = asked.get("NetworkConfig", asked)["VpcConfig"]
+            assert vpc == {"Subnets": ["subnet-a1", "subnet-b2"], "SecurityGroupIds": ["sg-c3"]}
+
+
 @pytest.mark.parametrize("choice", [name for name, known in parameters().items() if known.choices])
 def test_each_choice_is_one_that_sagemakers_own_model_allows(pipeline: Definition, shapes: Shapes, choice: str) -> None:
     for value in parameters()[choice].choices:

@@ -148,7 +148,9 @@ def test_the_dashboard_is_json() -> None:
 
 
 def test_the_services_read_what_the_stacks_outputs_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    outputs = {**dict.fromkeys(SETTINGS, "of-mine"), "EndpointInstancesMax": "4", "ServerlessMemoryMb": "2048"}
+    numbers = {"EndpointInstancesMax": "4", "ServerlessMemoryMb": "2048"}
+    network = {"SubnetIds": "subnet-a,subnet-b", "SecurityGroupIds": "sg-a"}
+    outputs = {**dict.fromkeys(SETTINGS.keys() - network.keys(), "of-mine"), **numbers}
     assert outputs.keys() <= template()["Outputs"].keys()
     others = {"LABEL_STUDIO__URL": "http://ls", "LABEL_STUDIO__TOKEN": "t", "BACKEND__PASSWORD": "p" * 12}
     for name, value in settings_of(outputs, "eu-central-1").items():
@@ -158,7 +160,10 @@ def test_the_services_read_what_the_stacks_outputs_say(monkeypatch: pytest.Monke
     read = read_settings()
     assert (read.storage.bucket, read.queue_url, read.training.role_arn) == ("of-mine",) * 3
     assert (read.training.endpoint_instances_max, read.training.serverless_memory_mb) == (4, 2048)
-    assert "PHENOLOOP_TRAINING__SERVERLESS_MEMORY_MB" not in settings_of({**outputs, **OFF}, "eu-central-1")
+    in_vpc = settings_of({**outputs, **OFF, **network}, "eu-central-1")
+    assert "PHENOLOOP_TRAINING__SERVERLESS_MEMORY_MB" not in in_vpc
+    assert in_vpc["PHENOLOOP_TRAINING__SUBNET_IDS"] == "subnet-a,subnet-b"
+    assert {*network} <= template()["Outputs"].keys()
 
 
 def test_endpoints_cost_by_instance_or_by_call_and_an_unknown_instance_has_no_price() -> None:

@@ -145,3 +145,16 @@ def test_another_search_under_a_name_that_is_taken_is_refused_with_what_differs(
 def test_a_name_that_no_job_can_have_is_refused(name: str) -> None:
     with pytest.raises(SettingsInvalid, match="letters"):
         job_name(name)
+
+
+def test_a_search_runs_in_the_network_of_the_run_that_it_searches_for(shapes: Shapes) -> None:
+    vpc = {"Subnets": ["subnet-a1"], "SecurityGroupIds": ["sg-b2"]}
+    base = run_training()
+    base.job["VpcConfig"] = vpc
+    own, sagemakers = (
+        search_job(search(base), "search", STORAGE, IMAGE),
+        tuning_job(search(base), "tune", STORAGE, IMAGE),
+    )
+    assert own["VpcConfig"] == sagemakers["TrainingJobDefinition"]["VpcConfig"] == vpc
+    shapes.check_request("CreateTrainingJob", own)
+    shapes.check_request("CreateHyperParameterTuningJob", sagemakers)
