@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ROLES = ("detector", "segmenter")
 MAX_REASON = 1024
 PENDING: Literal["PendingManualApproval"] = "PendingManualApproval"
+REJECTED: Literal["Rejected"] = "Rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def approve(sagemaker: SageMakerClient, package_arn: str, *, reason: str = "") -
 
 def reject(sagemaker: SageMakerClient, package_arn: str, *, reason: str) -> None:
     """It will not be live, or no longer. Raises RegistryFailed, SageMakerUnavailable."""
-    _decide(sagemaker, package_arn, "Rejected", reason)
+    _decide(sagemaker, package_arn, REJECTED, reason)
 
 
 def _decide(sagemaker: SageMakerClient, package_arn: str, status: Literal["Approved", "Rejected"], reason: str) -> None:

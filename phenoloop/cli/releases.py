@@ -16,7 +16,7 @@ from phenoloop.cli.loop import loop_of
 from phenoloop.cli.runs import AsJson
 from phenoloop.cli.stack import DEFAULT_DATA_DIR, DataDir
 from phenoloop.errors import PhenoloopError, RegistryFailed
-from sync.registry import ChainPackage, chain_package
+from sync.registry import REJECTED, ChainPackage, chain_package
 from sync.release.choice import in_words, is_live
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _failure(loop: Loop, choice: Choice) -> str:
     """Why it was rejected; empty if it was not."""
     if isinstance(choice, ChainPackage):
         package = _package(loop, choice.version)
-        return package.status_reason if package.status == "Rejected" else ""
+        return package.status_reason if package.status == REJECTED else ""
     rollout = loop.decisions.rollouts.find(choice.release)
     return rollout.reason if rollout and rollout.has_failed else ""
 

@@ -12,7 +12,7 @@ from phenoloop.errors import LocalStackError
 from phenoloop.local_aws.environments import REPOSITORY, environment_python
 from phenoloop.local_aws.services import base_environment
 from phenoloop.settings import TrainingSettings
-from sync.registry import packages, register_chain, upload_chain
+from sync.registry import REJECTED, approve, packages, register_chain, upload_chain
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -22,12 +22,21 @@ LABELS = ("carrot", "tomato", "pepper", "cucumber", "potato")
 
 
 def ensure_release0(sagemaker: SageMakerClient, s3: S3Client, bucket: str, training: TrainingSettings) -> None:
-    """Register release 0, approved, unless the registry has chains already.
+    """Register release 0, approved, unless the registry has chains already; if all were refused, it gets another try.
 
     Raises LocalStackError if the export fails, and what `sync.registry` raises.
     """
-    if not packages(sagemaker, training.package_group):
+    chains = packages(sagemaker, training.package_group)
+    if not chains:
         _register(sagemaker, s3, bucket, training)
+    elif all(chain.status == REJECTED for chain in chains):
+        approve(sagemaker, chains[-1].arn, reason="Release 0 is tried again, since nothing else could be released")
+
+
+def refusal(sagemaker: SageMakerClient, training: TrainingSettings) -> str | None:
+    """Why the newest chain was refused, if nothing is left that may come live. Raises what `sync.registry` raises."""
+    chains = packages(sagemaker, training.package_group)
+    return chains[0].status_reason if chains and all(chain.status == REJECTED for chain in chains) else None
 
 
 def _register(sagemaker: SageMakerClient, s3: S3Client, bucket: str, training: TrainingSettings) -> None:

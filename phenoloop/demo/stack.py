@@ -27,7 +27,7 @@ from phenoloop.demo.programs import (
     Programs,
 )
 from phenoloop.demo.project import connect_project
-from phenoloop.demo.release0 import ensure_release0
+from phenoloop.demo.release0 import ensure_release0, refusal
 from phenoloop.demo.state import DataFolder, Ports
 from phenoloop.errors import LocalStackError, ReleaseMissing
 from phenoloop.labelling.admin import LabelStudioAdmin
@@ -95,7 +95,7 @@ class Stack:
             self._start(service)
         self._supervisor.wait_until_ready("backend")
         step("Waiting until sync has made the chain live on two endpoints")
-        release = self._live_release(ReleaseStore(aws("s3"), BUCKET, RELEASES))
+        release = self._live_release(ReleaseStore(aws("s3"), BUCKET, RELEASES), aws("sagemaker"))
         step("Waiting for Label Studio (its first start takes about a minute)")
         self._supervisor.wait_until_ready("label-studio")
         step("Creating and connecting the project")
@@ -156,13 +156,16 @@ class Stack:
             on_photo=lambda done: step(f"Rendering and uploading photos ({done} of {count})"),
         )
 
-    def _live_release(self, store: ReleaseStore) -> Release:
-        """Raises LocalStackError if there is none in time."""
+    def _live_release(self, store: ReleaseStore, sagemaker: Any) -> Release:
+        """Raises LocalStackError if there is none in time, and as soon as sync has refused it."""
         deadline_s = time.monotonic() + RELEASE_TIMEOUT_S
         while True:
             try:
                 return store.live()
             except ReleaseMissing as error:
+                if (reason := refusal(sagemaker, self._programs.training)) is not None:
+                    cure = f"{reason} Then start again: it gets another try."
+                    raise LocalStackError("Sync refused the release.", cure=cure) from error
                 if time.monotonic() > deadline_s:
                     cure = f"See sync.log and sagemaker.log in {self._folder.logs}."
                     raise LocalStackError("No release came live.", cure=cure) from error
