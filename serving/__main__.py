@@ -1,7 +1,9 @@
 """`python -m serving`: the container's entry point. gunicorn on SageMaker's port, with graceful SIGTERM."""
 
 import os
+import select
 import sys
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 GRACEFUL_S = 25
 """SageMaker kills 30 s after SIGTERM."""
 LEAST_THREADS = 16
+IN_A_ROW = 16
+"""Requests of one connection that a thread answers before it turns to others that wait."""
 SWITCH_S = 0.001
 """Instead of Python's 5 ms: so long at most an answer waits for the interpreter behind each thread at work."""
 
@@ -39,7 +43,19 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Told to stop, it refuses new connections at once, rather than leave them waiting until it has ended."""
+    """Two things unlike gunicorn's own.
+
+    A caller who has asked again already is answered by the thread that has just answered, which saves two hand-overs.
+    Told to stop, it refuses new connections at once, rather than leave them waiting until it has ended.
+    """
+
+    def handle(self, connection: Any) -> object:
+        """True: the connection is kept open."""
+        for _ in range(IN_A_ROW):
+            kept: object = super().handle(connection)
+            if kept is not True or not self.alive or not _has_asked(connection.sock):
+                break
+        return kept
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001
         super().set_accept_enabled(enabled)
@@ -55,6 +71,12 @@ def main() -> None:
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     Server().run()
+
+
+def _has_asked(caller: socket) -> bool:
+    poll = select.poll()
+    poll.register(caller, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _settings(environment: "os._Environ[str]") -> dict[str, Any]:

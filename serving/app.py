@@ -162,9 +162,11 @@ def _body(stream: BinaryIO) -> bytes | None:
 
 def _failed(error: Exception) -> Answer:
     """A fault of ours is no business of the caller's; what is wrong with the request is."""
-    code = error.status_code if isinstance(error, BaseInferenceToolkitError) else HTTPStatus.INTERNAL_SERVER_ERROR
-    reason = error.phrase if code < HTTPStatus.INTERNAL_SERVER_ERROR else "The model failed; its log says why."
-    return _error(HTTPStatus(code), reason)
+    status, reason = HTTPStatus.INTERNAL_SERVER_ERROR, "The model failed; its log says why."
+    if isinstance(error, BaseInferenceToolkitError):
+        status = HTTPStatus(error.status_code)
+        reason = error.phrase if status < HTTPStatus.INTERNAL_SERVER_ERROR else reason
+    return _error(status, reason)
 
 
 def _error(status: HTTPStatus, message: str) -> Answer:

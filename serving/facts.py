@@ -75,7 +75,8 @@ def looks(image: NDArray[np.uint8]) -> Facts:
     et al., ICPR 2000).
     """
     small = _shrunk(image)
-    most, least = small.max(axis=2), small.min(axis=2)
+    red, green, blue = np.moveaxis(small, 2, 0)
+    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     grey = small @ np.array([0.299, 0.587, 0.114])
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     edges = around - 4 * grey[1:-1, 1:-1]
@@ -108,5 +109,7 @@ def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     whole = image[: height * block, : width * block]
     if block == 1 or not all(whole.shape):
         return whole / 255.0
-    blocks = whole.reshape(height, whole.shape[0] // height, width, whole.shape[1] // width, 3)
-    return np.asarray(blocks.mean(axis=(1, 3)) / 255.0)
+    down, across = whole.shape[0] // height, whole.shape[1] // width
+    rows = whole.reshape(height, down, -1).sum(axis=1, dtype=np.uint32).reshape(height, width, across, 3)
+    sums = sum(rows[:, :, column] for column in range(across))  # quicker than along an axis in the middle
+    return np.asarray(sums / (down * across) / 255.0)

@@ -40,11 +40,12 @@ class Model:
 
 
 def model_fn(model_dir: str) -> Model:
-    """Load, freeze and warm the archive's model. Threads per call: OMP_NUM_THREADS, else one."""
+    """Load, optimise and warm the archive's model. Threads per call: OMP_NUM_THREADS, else one."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     about = json.loads((Path(model_dir) / "model.json").read_text())
     module = torch.jit.load(str(Path(model_dir) / "model.pt"), map_location="cpu").eval()
-    model = Model(role=about["role"], labels=tuple(about["labels"]), module=torch.jit.freeze(module))
+    module = torch.jit.optimize_for_inference(torch.jit.freeze(module))
+    model = Model(role=about["role"], labels=tuple(about["labels"]), module=module)
     _warm(model)
     return model
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,19 +55,17 @@ class Watch:
         self._window = _window(about)
         self._pace = Pace(looking)
         if self._window is None:
-            _say(sys.stdout, {"event": "no_drift_reference", "role": self.role})
+            _say({"event": "no_drift_reference", "role": self.role})
 
     def answered(self, invocation: Invocation) -> None:
         """Writes to the log. What fails here is told there too, and harms no answer."""
-        facts = {"event": "invocation", "trace_id": invocation.trace_id, "status": invocation.status}
-        _say(sys.stderr, facts | {"seconds": round(invocation.seconds, 3)})
         try:
             seen, drift = self._looked_at(invocation)
         except Exception:  # noqa: BLE001  # the boundary: nobody waits for this any more
             traceback.print_exc()
             seen, drift = Seen({}), None
         metrics = _timed(invocation) | seen.metrics | (_drifted(drift) if drift else {})
-        _say(sys.stdout, with_metrics(self._endpoint, self.role, metrics, _properties(invocation, drift)))
+        _say(with_metrics(self._endpoint, self.role, metrics, _properties(invocation, drift)))
 
     def _looked_at(self, invocation: Invocation) -> tuple[Seen, Drift | None]:
         if invocation.status != HTTPStatus.OK or self.role not in ("detector", "segmenter"):
@@ -140,10 +138,10 @@ def _properties(invocation: Invocation, drift: Drift | None) -> dict[str, object
     """What the log knows beyond the metrics."""
     sizes = {"request_bytes": len(invocation.request), "reply_bytes": len(invocation.reply)}
     told = {"drifted": drift.drifted, "distances": drift.distances} if drift else {}
-    return {"event": "metrics", "trace_id": invocation.trace_id, **sizes, **told}
+    return {"event": "invocation", "trace_id": invocation.trace_id, "status": invocation.status, **sizes, **told}
 
 
-def _say(stream: TextIO, line: Json) -> None:
+def _say(line: Json) -> None:
     """In one write: the lines of several threads must not mix."""
-    stream.write(f"{json.dumps(line)}\n")
-    stream.flush()
+    sys.stdout.write(f"{json.dumps(line)}\n")
+    sys.stdout.flush()

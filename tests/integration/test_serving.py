@@ -1,6 +1,7 @@
 """`python -m serving` as SageMaker runs it: a process with an archive, asked over HTTP."""
 
 import base64
+import http.client
 import io
 import json
 import signal
@@ -185,42 +186,13 @@ def test_requests_are_answered_side_by_side(segmenter: Container) -> None:
     assert all(decode_segmenter_replies(bodies[index])[0].echo.index == index for index in range(8))
 
 
-def test_ping_says_503_until_the_model_is_loaded(container_python: Path, tmp_path: Path) -> None:
-    code = f"""
-import pathlib, time
-def model_fn(model_dir):
-    while not pathlib.Path({str(tmp_path / "go")!r}).exists():
-        time.sleep(0.02)
-def transform_fn(model, body, content_type, accept):
-    return body
-"""
-    with running(container_python, with_handler(tmp_path, code)) as container:
-        container.wait_for_ping(503)
-        assert container.invoke("{}")[0] == 503
-        (tmp_path / "go").touch()
-        container.wait_for_ping(200)
-        assert container.invoke('{"a": 1}') == (200, b'{"a": 1}')
-
-
-def test_a_container_whose_model_does_not_load_ends_with_a_failure(container_python: Path, tmp_path: Path) -> None:
-    code = "def model_fn(model_dir):\n    raise RuntimeError('torn weights')\n"
-    with running(container_python, with_handler(tmp_path, code)) as container:
-        assert container.process.wait(30) == 3
-    assert "torn weights" in container.log.read_text()
-
-
-def test_a_models_fault_is_told_to_the_log_alone(container_python: Path, tmp_path: Path) -> None:
-    code = """
-def model_fn(model_dir): return None
-def transform_fn(model, body, content_type, accept): raise KeyError("inner secret")
-"""
-    with running(container_python, with_handler(tmp_path, code)) as container:
-        container.wait_for_ping(200)
-        status, body = container.invoke("{}")
-    assert status == 500
-    assert error_message(body) == "The model failed; its log says why."
-    assert "inner secret" in container.log.read_text()
-    assert "Traceback" in container.log.read_text()
+def test_what_a_caller_asks_over_one_connection_is_answered_in_its_order(segmenter: Container) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", segmenter.port, timeout=30)
+    for index in range(40):
+        connection.request("POST", "/invocations", "[]" if index % 2 else "{", {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        assert (response.status, response.read() == b"[]") == ((200, True) if index % 2 else (400, False))
+    connection.close()
 
 
 def test_sigterm_lets_a_request_end_refuses_new_ones_and_ends_the_server(

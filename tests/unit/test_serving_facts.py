@@ -26,6 +26,17 @@ def test_a_photo_is_told_by_its_light_colour_and_sharpness() -> None:
     assert looks(red) == pytest.approx({"brightness": 128 / 255, "saturation": 1.0, "sharpness": -8.0})
 
 
+@pytest.mark.parametrize("shape", [(300, 384), (768, 1024), (1000, 1001), (3, 3000), (512, 2)])
+def test_a_large_photo_is_told_by_the_means_of_its_blocks(shape: tuple[int, int]) -> None:
+    photo = np.random.default_rng(2).integers(0, 255, (*shape, 3)).astype(np.uint8)
+    block = max(1, max(shape) // 256)
+    down, across = min(block, shape[0]), min(block, shape[1])
+    height, width = shape[0] // down, shape[1] // across
+    whole = photo[: height * down, : width * across].reshape(height, down, width, across, 3)
+    means = whole.mean(axis=(1, 3)) / 255.0
+    assert looks(photo)["brightness"] == means.max(axis=2).mean()
+
+
 def test_a_blurred_photo_is_less_sharp() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     blurred = np.repeat(np.repeat(noise[::8, ::8], 8, axis=0), 8, axis=1)

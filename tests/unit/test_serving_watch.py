@@ -88,7 +88,7 @@ def test_an_invocation_is_one_line_of_metrics_under_its_endpoint(lines: Any) -> 
     assert named(line) == {
         "Invocations": 1, "ModelErrors": 0, "LatencyMs": 250, "Objects": 2, "Score": pytest.approx(0.8)
     }  # fmt: skip
-    assert (line["Endpoint"], line["Role"], line["trace_id"]) == ("detector-7", "detector", "t-1")
+    assert (line["Endpoint"], line["Role"], line["trace_id"], line["status"]) == ("detector-7", "detector", "t-1", 200)
     assert line["reply_bytes"] == len(found().reply)
     assert abs(line["_aws"]["Timestamp"] / 1e12 - 1.7) < 0.5  # milliseconds
 
@@ -181,10 +181,3 @@ def test_what_can_not_be_read_is_told_to_the_log_and_still_counted(capsys: pytes
     told = capsys.readouterr()
     assert "JSONDecodeError" in told.err
     assert named(json.loads(told.out.splitlines()[-1]))["Invocations"] == 1
-
-
-def test_each_invocation_is_also_told_under_its_trace_id(capsys: pytest.CaptureFixture[str]) -> None:
-    detector().answered(found())
-    assert json.loads(capsys.readouterr().err) == {
-        "event": "invocation", "trace_id": "t-1", "status": 200, "seconds": 0.25
-    }  # fmt: skip

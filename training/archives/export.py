@@ -21,4 +21,5 @@ def exported(module: torch.nn.Module) -> bytes:
 
 def loaded(model: bytes) -> Any:
     """As an endpoint loads it (`serving.inference`)."""
-    return torch.jit.freeze(torch.jit.load(io.BytesIO(model), map_location="cpu").eval())
+    module = torch.jit.load(io.BytesIO(model), map_location="cpu").eval()
+    return torch.jit.optimize_for_inference(torch.jit.freeze(module))
