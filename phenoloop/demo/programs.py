@@ -95,7 +95,7 @@ class Programs:
                 command=command,
                 environment=environment | {MONITORING_PORT: str(ports[name])},
                 folder=REPOSITORY,
-                is_ready=partial(answers, f"http://127.0.0.1:{ports[name]}/health"),
+                is_ready=partial(answers, f"http://127.0.0.1:{ports[name]}/ready"),
             )
             for name, command in commands.items()
         ]

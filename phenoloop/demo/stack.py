@@ -93,11 +93,11 @@ class Stack:
         self._status["monitoring"] = {s.name: f"http://127.0.0.1:{s.environment[MONITORING_PORT]}" for s in own}
         for service in own:
             self._start(service)
-        self._supervisor.wait_until_ready("backend")
         step("Waiting until sync has made the chain live on two endpoints")
         release = self._live_release(ReleaseStore(aws("s3"), BUCKET, RELEASES), aws("sagemaker"))
         step("Waiting for Label Studio (its first start takes about a minute)")
-        self._supervisor.wait_until_ready("label-studio")
+        for name in ("label-studio", "backend"):  # which takes a moment to see the release
+            self._supervisor.wait_until_ready(name)
         step("Creating and connecting the project")
         project = self._connect_project()
         self._write_status(resources, release, project)
