@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from phenoloop.chain.bodies import at_most
@@ -22,6 +22,7 @@ MAX_BYTES = 64 * 1024 * 1024
 """An annotation that is larger is left out: it takes up to 25 times as much to read."""
 
 _MOST_DIGITS = 19
+_SORTED = orjson.OPT_SORT_KEYS
 
 
 class Task(BaseModel):
@@ -81,18 +82,18 @@ class Annotation(BaseModel):
     def content_hash(self) -> str:
         """Of what the annotation means; Label Studio also exports counts and times that change on their own.
 
-        Raises TaskInvalid if a value can't be written (a number of thousands of digits).
+        Raises TaskInvalid if a value can't be written (a number of more than 64 bits).
         """
         data = self.task.data
         uris = sorted(text for text in data.values() if isinstance(text, str) and text.startswith("s3://"))
         facts = [*uris, data.get("mm_per_px"), data.get("group")]
         try:
-            meaning = json.dumps([self.result, self.was_cancelled, self.ground_truth, facts], sort_keys=True)
-        except ValueError as error:
+            meaning = orjson.dumps([self.result, self.was_cancelled, self.ground_truth, facts], option=_SORTED)
+        except orjson.JSONEncodeError as error:
             raise TaskInvalid(
                 "An annotation holds a value that is none of Label Studio's.", task=self.task.id
             ) from error
-        return hashlib.sha256(meaning.encode()).hexdigest()
+        return hashlib.sha256(meaning).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

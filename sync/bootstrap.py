@@ -13,6 +13,7 @@ from phenoloop.settings import Settings
 from sync.loop import Loop
 from sync.metrics import SyncMetrics
 from sync.open_tasks import OpenTasks
+from sync.photo_facts import PhotoFacts
 from sync.quick_s3 import quick
 from sync.release.alarms import Alarms
 from sync.release.hosting import Hosting
@@ -64,7 +65,7 @@ def build_loop(settings: Settings, *, patience: Config = PATIENCE, metrics: Sync
             storage.bucket,
             storage.snapshots_prefix,
             annotations_prefix=storage.annotations_prefix,
-            images=ImageStore(quick_s3, storage.image_buckets, chain.max_image_bytes),
+            images=PhotoFacts(quick_s3, storage.image_buckets, chain.max_image_bytes),
         ),
         runs=Runs(s3, sagemaker, storage, training),
         releases=releases,

@@ -58,15 +58,20 @@ class Catalogue:
     def listed(cls, s3: S3Client, bucket: str, prefix: str, *, before: Catalogue | None = None) -> Catalogue:
         """What is there now. Objects whose name is no number are none of Label Studio's and left out.
 
-        Whoever lists again and again gives the catalogue `before`, which spares reading what that one has read.
+        Whoever lists again and again gives the catalogue `before`, which spares reading what that one has read; if
+        nothing changed, it is the answer.
         Raises BucketMissing, StorageUnavailable.
         """
-        objects = {}
+        objects, known = {}, before.objects if before else {}
         with s3_errors(BucketMissing, bucket=bucket):
             for item in listed(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)):
                 name = item["Key"].rpartition("/")[2]
                 if name.isascii() and name.isdigit():
-                    objects[item["Key"]] = Listed(item["ETag"].strip('"'), item["LastModified"])
+                    found = Listed(item["ETag"].strip('"'), item["LastModified"])
+                    same = known.get(item["Key"])
+                    objects[item["Key"]] = same if same == found else found
+        if before and objects == known:
+            return before
         read = before.read_contents.items() if before else ()
         return cls(s3, bucket, prefix, objects, {k: r for k, r in read if k in objects and objects[k].etag == r[0]})
 

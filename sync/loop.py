@@ -19,8 +19,9 @@ from phenoloop.labelling.client import LabelStudio
 from phenoloop.publishing.publishing import publish
 from phenoloop.settings import Settings
 from sync.annotations import annotation_id
-from sync.catalogue import Catalogue
+from sync.catalogue import Catalogue, Changes
 from sync.following import Following
+from sync.index import Index
 from sync.label_studio import Exports
 from sync.metrics import SyncMetrics
 from sync.open_tasks import OpenTasks
@@ -64,6 +65,8 @@ class Loop:
         self._publication = Publication(lambda live: publish(live, settings), settings.retraining.sweep_every_s)
         self._new_photos = NewPhotos(s3, label_studio, settings.storage.bucket)
         self._catalogue: Catalogue | None = None
+        self._compared: tuple[Catalogue, Index, Changes] | None = None
+        """The last two, and what changed: most sweeps find nothing."""
         self._list_again_s = 0.0
         self.decided: tuple[Decision, Pending] | None = None
         """At the last look at the annotations; the console shows it."""
@@ -84,19 +87,24 @@ class Loop:
 
     def annotations(self) -> float:
         """List, compare, and request a run if the policy says so."""
-        if time.monotonic() >= self._list_again_s:
+        if is_sweep := time.monotonic() >= self._list_again_s:
             self._listed()
-            self._start_unstarted(self.runs.list())
-        self.decided = decision, pending = self.decision()
+        runs = self.runs.list()
+        if is_sweep:
+            self._start_unstarted(runs)
+        self.decided = decision, pending = self.decision(runs)
         self._log.info("annotations looked at", changed=pending.count, due=decision.due, reason=decision.reason)
         if decision.due:
             self.retrain(decision.reason, by_itself=True)
         sweep_s = max(self._list_again_s - time.monotonic(), 0.0)
         return sweep_s if decision.wait_s is None else min(sweep_s, max(decision.wait_s, 0.1))
 
-    def decision(self) -> tuple[Decision, Pending]:
-        """What the policy says of the annotations as they are known. One run at a time: each has to beat the last."""
-        now, runs = datetime.now(UTC), self.runs.list()
+    def decision(self, known: Sequence[Run] | None = None) -> tuple[Decision, Pending]:
+        """What the policy says of the annotations as they are known. One run at a time: each has to beat the last.
+
+        `known` runs spare listing them.
+        """
+        now, runs = datetime.now(UTC), self.runs.list() if known is None else known
         pending, working = self._pending(runs), self.runs.working(runs)
         if working is not None:
             return Decision(due=False, reason=f"{pending.count} changed annotations; run {working.name} works"), pending
@@ -130,8 +138,10 @@ class Loop:
         """Against the latest snapshot; if nobody has trained on that (a worker died, a run failed), all of it."""
         latest = self.snapshots.latest()
         is_done = latest is not None and self.runs.is_done_with(latest.name, runs)
-        catalogue = self._known_catalogue()
-        changes = catalogue.changes_since(self.snapshots.index(latest if is_done else None))
+        catalogue, index = self._known_catalogue(), self.snapshots.index(latest if is_done else None)
+        if self._compared is None or self._compared[0] is not catalogue or self._compared[1] is not index:
+            self._compared = catalogue, index, catalogue.changes_since(index)
+        changes = self._compared[2]
         self.metrics.saw(len(catalogue.objects), changes)
         return Pending(len(changes), changes.first_at, changes.last_at)
 
@@ -148,7 +158,7 @@ class Loop:
 
     def _now_known(self, catalogue: Catalogue) -> Catalogue:
         before, self._catalogue = self._catalogue, catalogue
-        if before is not None:
+        if before is not None and before is not catalogue:
             fresh = [found for key, found in catalogue.objects.items() if before.objects.get(key) != found]
             self.metrics.learnt_of([found.last_modified for found in fresh])
         return catalogue

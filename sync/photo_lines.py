@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from loc360.wire import mask_base64
@@ -13,6 +14,8 @@ from phenoloop.labelling.annotated import AnnotatedRegion, decode_regions
 from sync.annotations import Annotation
 from sync.gzipped import MAX_LINE_BYTES
 from sync.split import Split, split_of
+
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,17 @@ def photo_line(annotation: Annotation, facts: ImageFacts) -> PhotoLine:
         "annotation_id": annotation.id,
         "regions": [_region(region) for region in regions],
     }
-    text = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    text = _JSON.encode(line).encode() + b"\n"
     if len(text) > MAX_LINE_BYTES:
         raise TaskInvalid("A photo's regions take more bytes than a snapshot holds.", most_bytes=MAX_LINE_BYTES)
     labels = tuple(sorted({region.label for region in regions if region.label is not None}))
-    return PhotoLine(text, split, len(regions), labels)
+    return PhotoLine(text, split, len(regions), _once(labels))
+
+
+@lru_cache(maxsize=1024)
+def _once(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The same object for the same labels: a hundred thousand photos have a handful."""
+    return labels
 
 
 def _own_regions(regions: list[AnnotatedRegion]) -> list[AnnotatedRegion]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
@@ -16,7 +18,7 @@ from phenoloop.errors import ImageMissing, ImageRefused, TaskInvalid
 from sync.annotations import Annotation, StoredObject, read_object
 from sync.index import Entry, State
 from sync.photo_lines import photo_line
-from sync.threads import in_threads
+from sync.threads import ahead, shared
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -30,20 +32,21 @@ class Lines:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="phenoloop-lines-", buffering=0)  # noqa: SIM115  # closed with this
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[str, int] = {}
         self._end = 0
 
     def __contains__(self, key: str) -> bool:
         return key in self._places
 
     def __setitem__(self, key: str, text: bytes) -> None:
-        self._file.write(text)
-        self._places[key] = self._end, len(text)
-        self._end += len(text)
+        self._file.write(_LENGTH.pack(len(text)) + text)
+        self._places[key] = self._end
+        self._end += _LENGTH.size + len(text)
 
     def __getitem__(self, key: str) -> bytes:
-        place, length = self._places[key]
-        return os.pread(self._file.fileno(), length, place)
+        file, place = self._file.fileno(), self._places[key]
+        (length,) = _LENGTH.unpack(os.pread(file, _LENGTH.size, place))
+        return os.pread(file, length, place + _LENGTH.size)
 
     def __enter__(self) -> Lines:
         return self
@@ -54,16 +57,18 @@ class Lines:
         self._file.close()
 
 
+_LENGTH = struct.Struct("Q")
 READERS = 128
-"""Requests at once, of a store that may be 15 ms away."""
-ROUND, ROUND_BYTES = 1024, 1 << 23
+"""Objects asked for at once, and as many photos: a store may be 15 ms away."""
+ROUND, ROUND_BYTES = 512, 1 << 22
 """Annotations that are read, then decoded: so many, or so many bytes, which take ten times as much when decoded."""
 
 
 class Reader:
     """In rounds: requests side by side, then what they brought is decoded one after the other, since masks are large.
 
-    Not both at once: threads that wait for each other's turn to compute cost more than the store takes to answer.
+    Meanwhile the next round's objects come. The threads that read do no more than that: waiting for each other's turn
+    to compute would cost more than the store takes to answer.
     """
 
     def __init__(self, s3: S3Client, bucket: str, images: ImageStore) -> None:
@@ -78,32 +83,35 @@ class Reader:
         about once. Raises AnnotationMissing (may not be read), StorageUnavailable.
         """
         known = known or {}
-        objects = in_threads(lambda key: (key, read_object(self._s3, self._bucket, key)), keys, threads=READERS)
-        for some in _rounds(objects):
-            drafts = [_draft(key, stored, known.get(key)) for key, stored in some]
-            photos = dict.fromkeys(draft.entry.photo for draft in drafts if draft.entry and draft.annotation)
-            facts = dict(zip(photos, in_threads(self._described, photos, threads=READERS), strict=True))
-            for draft in drafts:
-                yield draft.key, _finished(draft, facts, lines)
+        with ThreadPoolExecutor(2 * READERS, thread_name_prefix="readers") as pool:
+            for some in ahead(self._rounds(iter(keys), pool)):
+                drafts = [_draft(key, stored, known.get(key)) for key, stored in some]
+                photos = {draft.photo for draft in drafts if draft.annotation}
+                facts = dict(shared(self._described, iter(photos), pool, threads=READERS))
+                for draft in drafts:
+                    yield draft.key, _finished(draft, facts.get(draft.photo), lines)
 
-    def _described(self, photo: str) -> ImageFacts | ImageMissing | ImageRefused:
+    def _rounds(self, keys: Iterator[str], pool: Executor) -> Iterator[list[tuple[str, StoredObject | None]]]:
+        while some := shared(self._object, keys, pool, threads=READERS, most=ROUND, size=_share_of_round):
+            yield some
+
+    def _object(self, key: str) -> tuple[str, StoredObject | None]:
+        return key, read_object(self._s3, self._bucket, key)
+
+    def _described(self, photo: str) -> tuple[str, _Facts]:
         """The error of one photo is no other's."""
         try:
-            return self._images.describe(photo)
+            return photo, self._images.describe(photo)
         except (ImageMissing, ImageRefused) as error:
-            return error
+            return photo, error
 
 
-def _rounds(objects: Iterable[tuple[str, StoredObject | None]]) -> Iterator[list[tuple[str, StoredObject | None]]]:
-    some, size = [], 0
-    for key, stored in objects:
-        some.append((key, stored))
-        size += len(stored.body) if stored else 0
-        if len(some) >= ROUND or size >= ROUND_BYTES:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some
+_Facts: TypeAlias = ImageFacts | ImageMissing | ImageRefused
+
+
+def _share_of_round(found: tuple[str, StoredObject | None]) -> float:
+    stored = found[1]
+    return max(1, ROUND * len(stored.body) / ROUND_BYTES) if stored else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ class _Draft:
     entry: Entry | None
     annotation: Annotation | None = None
     """Of an entry that may be usable if its photo is."""
+    photo: str = ""
 
 
 def _draft(key: str, stored: StoredObject | None, before: Entry | None) -> _Draft:
@@ -126,31 +135,24 @@ def _draft(key: str, stored: StoredObject | None, before: Entry | None) -> _Draf
             return _Draft(key, replace(before, etag=entry.etag, updated_at=entry.updated_at))
         if annotation.was_cancelled:
             return _Draft(key, replace(entry, state=State.SKIPPED))
-        return _Draft(key, replace(entry, photo=annotation.task.photo), annotation)
+        return _Draft(key, entry, annotation, annotation.task.photo)
     except TaskInvalid as error:
         return _Draft(key, _left_out(key, _entry(stored, None), State.UNREADABLE, error))
 
 
-def _finished(
-    draft: _Draft, facts: Mapping[str, ImageFacts | ImageMissing | ImageRefused], lines: Lines
-) -> Entry | None:
-    if draft.entry is None or draft.annotation is None:
+def _finished(draft: _Draft, facts: _Facts | None, lines: Lines) -> Entry | None:
+    if draft.entry is None or draft.annotation is None or facts is None:
         return draft.entry
-    found = facts[draft.entry.photo]
-    if isinstance(found, ImageMissing):
-        return _left_out(draft.key, draft.entry, State.PHOTO_MISSING, found)
-    if isinstance(found, ImageRefused):
-        return _left_out(draft.key, draft.entry, State.PHOTO_REFUSED, found)
-    return _usable(draft.key, draft.entry, draft.annotation, found, lines)
-
-
-def _usable(key: str, entry: Entry, annotation: Annotation, facts: ImageFacts, lines: Lines) -> Entry:
+    if isinstance(facts, ImageMissing):
+        return _left_out(draft.key, draft.entry, State.PHOTO_MISSING, facts, photo=draft.photo)
+    if isinstance(facts, ImageRefused):
+        return _left_out(draft.key, draft.entry, State.PHOTO_REFUSED, facts, photo=draft.photo)
     try:
-        line = photo_line(annotation, facts)
+        line = photo_line(draft.annotation, facts)
     except TaskInvalid as error:
-        return _left_out(key, entry, State.UNREADABLE, error)
-    lines[key] = line.text
-    return replace(entry, split=line.split, regions=line.regions, labels=line.labels)
+        return _left_out(draft.key, draft.entry, State.UNREADABLE, error, photo=draft.photo)
+    lines[draft.key] = line.text
+    return replace(draft.entry, photo=draft.photo, split=line.split, regions=line.regions, labels=line.labels)
 
 
 def _entry(stored: StoredObject, annotation: Annotation | None) -> Entry:
@@ -167,6 +169,8 @@ def _entry(stored: StoredObject, annotation: Annotation | None) -> Entry:
     )
 
 
-def _left_out(key: str, entry: Entry, state: State, error: TaskInvalid | ImageMissing | ImageRefused) -> Entry:
+def _left_out(
+    key: str, entry: Entry, state: State, error: TaskInvalid | ImageMissing | ImageRefused, *, photo: str = ""
+) -> Entry:
     structlog.get_logger().warning("annotation left out", key=key, state=state.value, reason=str(error))
-    return replace(entry, state=state, reason=error.message)
+    return replace(entry, state=state, reason=error.message, photo=photo)

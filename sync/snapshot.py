@@ -12,6 +12,7 @@ from phenoloop.chain.images import ImageStore
 from phenoloop.errors import SnapshotMissing, WriteConflict
 from sync.annotations import StoredObject, read_object
 from sync.catalogue import Catalogue
+from sync.garbage import rare_collections
 from sync.index import Index
 from sync.reading import Lines, Reader
 from sync.shards import by_shard, rewritten
@@ -28,7 +29,7 @@ ATTEMPTS = 5
 """Of building a snapshot while others build too."""
 WRITERS = 8
 """Shards at once: each is in memory, packed and unpacked."""
-READING = 1
+READING = 2
 """Another number, for another way of reading annotations, makes the next build read all of them anew."""
 
 
@@ -103,7 +104,7 @@ class SnapshotStore:
         pointer, etag = self._files.pointer()
         latest = self._pointed(pointer) if pointer and pointer.reading == READING else None
         before = self.index(latest)
-        with Lines() as lines:
+        with Lines() as lines, rare_collections():
             index = self._indexed(before, catalogue, lines)
             if latest is not None and index == before:
                 return latest
@@ -131,7 +132,7 @@ class SnapshotStore:
                     entries.pop(key, None)
                 else:
                     entries[key] = entry
-            index = Index(dict(entries))
+            index = Index(entries)
             differing = [key for photo, key in index.winners.items() if not index.shows_as(before, photo)]
             keys = [key for key in differing if key not in lines]
             if not keys:

@@ -75,6 +75,7 @@ class SnapshotFiles:
     def __init__(self, s3: S3Client, bucket: str, prefix: str) -> None:
         self._s3, self._bucket, self._prefix = s3, bucket, prefix
         self._last_index: tuple[str, Index] | None = None
+        self._last_snapshot: Snapshot | None = None
 
     def pointer(self) -> tuple[Pointer | None, str | None]:
         """With its ETag; None and None if there never was a snapshot."""
@@ -102,11 +103,13 @@ class SnapshotFiles:
         self._write("latest.json", pointer.model_dump_json().encode(), "application/json", **condition)
 
     def snapshot(self, name: str) -> Snapshot:
-        body, _ = self._read(f"{name}.json")
-        try:
-            return Snapshot.model_validate({**from_json(body), "url": self.url(name)})
-        except (ValueError, TypeError) as error:
-            raise self._garbled(f"{name}.json") from error
+        if self._last_snapshot is None or self._last_snapshot.name != name:
+            body, _ = self._read(f"{name}.json")
+            try:
+                self._last_snapshot = Snapshot.model_validate({**from_json(body), "url": self.url(name)})
+            except (ValueError, TypeError) as error:
+                raise self._garbled(f"{name}.json") from error
+        return self._last_snapshot
 
     def write_snapshot(self, snapshot: Snapshot) -> bool:
         """Whether it is new."""

@@ -15,7 +15,6 @@ import structlog
 from pydantic import SecretStr
 
 from loc360.manifest import Manifest
-from phenoloop.chain.images import ImageStore
 from phenoloop.chain.release import Release, StageEndpoint
 from phenoloop.settings import (
     BackendSettings,
@@ -27,6 +26,7 @@ from phenoloop.settings import (
 )
 from sync.bootstrap import PATIENCE
 from sync.loop import Loop
+from sync.photo_facts import PhotoFacts
 from sync.quick_s3 import quick
 from sync.runs import Runs
 from sync.snapshot import SnapshotStore
@@ -85,7 +85,7 @@ class Nobody:
 
 
 def snapshots(s3: S3Client, prefix: str = "snapshots/") -> SnapshotStore:
-    return SnapshotStore(s3, STORAGE.bucket, prefix, images=ImageStore(s3, [STORAGE.bucket], 10**9))
+    return SnapshotStore(s3, STORAGE.bucket, prefix, images=PhotoFacts(s3, [STORAGE.bucket], 10**9))
 
 
 def annotations_loop(sagemaker: FakeSageMaker, **retraining: Any) -> Loop:

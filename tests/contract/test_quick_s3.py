@@ -9,10 +9,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from phenoloop.chain.images import ImageStore
 from phenoloop.errors import BucketMissing, StorageUnavailable
 from sync.annotations import MAX_BYTES, read_object
 from sync.catalogue import Catalogue
+from sync.photo_facts import PhotoFacts
 from sync.quick_s3 import SMALL_BYTES, quick
 from tests.unit.annotation_objects import Annotated, box
 
@@ -131,7 +131,7 @@ def test_an_s3_that_does_not_answer_is_unavailable(monkeypatch: pytest.MonkeyPat
     for ask in (
         lambda: read_object(s3, "loop", "annotations/1"),
         lambda: Catalogue.listed(s3, "loop", "annotations/"),
-        lambda: ImageStore(s3, ["loop"], 1000).describe("s3://loop/images/1.jpg"),
+        lambda: PhotoFacts(s3, ["loop"], 1000).describe("s3://loop/images/1.jpg"),
     ):
         with pytest.raises(StorageUnavailable):
             ask()

@@ -10,8 +10,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from phenoloop.chain.images import ImageStore
 from sync.catalogue import Catalogue
+from sync.photo_facts import PhotoFacts
 from sync.snapshot import Snapshot, SnapshotStore
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -42,8 +42,8 @@ class Annotated:
     def store_with(self, s3: Any) -> SnapshotStore:
         return SnapshotStore(s3, self.bucket, images=self.images(s3))
 
-    def images(self, s3: Any = None) -> ImageStore:
-        return ImageStore(s3 or self.s3, [self.bucket], 1000)
+    def images(self, s3: Any = None) -> PhotoFacts:
+        return PhotoFacts(s3 or self.s3, [self.bucket], 1000)
 
     def photo(self, name: str, **metadata: str) -> str:
         self.s3.put_object(Bucket=self.bucket, Key=f"images/{name}", Body=name.encode(), Metadata=metadata)

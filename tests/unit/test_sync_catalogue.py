@@ -71,6 +71,15 @@ def test_an_annotation_written_again_with_other_counts_and_times_is_no_change(an
     assert (changes(annotated).rewritten, len(changes(annotated))) == ({"annotations/1"}, 0)
 
 
+def test_an_annotation_written_again_with_its_fields_in_another_order_is_no_change(annotated: Annotated) -> None:
+    annotated.save(1, annotated.photo("1.jpg"))
+    annotated.build()
+
+    annotated.save(1, annotated.photo("1.jpg"), result=[dict(reversed(box().items()))])
+
+    assert (changes(annotated).rewritten, len(changes(annotated))) == ({"annotations/1"}, 0)
+
+
 def test_a_deleted_annotation_is_removed_and_has_no_time(annotated: Annotated) -> None:
     annotated.save(1)
     annotated.build()
@@ -105,6 +114,18 @@ def test_more_annotations_than_one_answer_lists_are_all_there(annotated: Annotat
         annotated.put(id_, b"{}")
 
     assert len(annotated.catalogue().objects) == 10
+
+
+def test_a_listing_that_finds_nothing_else_is_the_catalogue_before(annotated: Annotated) -> None:
+    annotated.save(1)
+    before = annotated.catalogue()
+
+    def again() -> Catalogue:
+        return Catalogue.listed(annotated.s3, annotated.bucket, "annotations/", before=before)
+
+    assert again() is before
+    annotated.save(1, minute=9)
+    assert again() is not before
 
 
 def test_what_one_catalogue_read_the_next_one_does_not_read_again(annotated: Annotated) -> None:

@@ -1,5 +1,6 @@
 """What a snapshot is made of."""
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from loc360.wire import mask_from_base64
 from phenoloop.labelling.brush import encode_brush
 from sync.annotations import MAX_BYTES
 from sync.reading import ROUND
+from sync.snapshot import READING
 from tests.unit.annotation_objects import Annotated, Counting, annotation_ids, box, lines
 from tests.unit.fake_s3 import FakeS3
 
@@ -99,6 +101,27 @@ def test_a_photo_of_several_annotations_is_asked_about_once(annotated: Annotated
     annotated.store_with(s3).build(annotated.catalogue())
 
     assert (s3.requests["get_object annotations"], s3.requests["head_object images"]) == (5, 1)
+
+
+def test_what_was_read_in_another_way_is_read_anew_and_makes_the_same_snapshot(annotated: Annotated) -> None:
+    annotated.save(1)
+    before, s3 = annotated.build(), Counting(annotated.s3)
+    pointer = annotated.s3.objects["snapshots/latest.json"]
+    annotated.s3.objects["snapshots/latest.json"] = pointer.replace(b'"reading":%d' % READING, b'"reading":1')
+
+    after = annotated.store_with(s3).build(annotated.catalogue())
+
+    assert s3.requests["get_object annotations"] == 1
+    assert (after.name, after.shards, after.index) == (before.name, before.shards, before.index)
+
+
+def test_a_build_leaves_pythons_own_housekeeping_as_it_was(annotated: Annotated) -> None:
+    annotated.save(1)
+    before = gc.get_threshold()
+
+    annotated.build()
+
+    assert gc.get_threshold() == before
 
 
 # Which annotation of a photo counts
