@@ -121,8 +121,8 @@ def test_the_approval_rule_runs_the_lambda_and_sync_understands_what_it_queues(c
     (body,) = eventually(lambda: heard(client))
     assert events(body) == [RegistryEvent(PACKAGE)]
     assert json.loads(body)["detail"] == detail
-    ran = client("logs").describe_log_streams(logGroupName="/aws/lambda/phenoloop-approval")["logStreams"]
-    assert ran
+    log_group = "/aws/lambda/phenoloop-approval"  # written after what it sent has come
+    assert eventually(lambda: client("logs").describe_log_streams(logGroupName=log_group)["logStreams"])
 
 
 def test_packages_of_others_are_not_queued(client: Client, stack: Stack) -> None:
