@@ -22,7 +22,7 @@ check: .venv/.synced
 	@$(RUN) pytest -q -n 2 tests/unit tests/contract
 
 test: check audit
-	@$(RUN) pytest -v -n 2 --dist loadgroup tests/integration tests/browser
+	@$(RUN) pytest -v -n 2 --dist loadgroup --reruns 1 tests/integration tests/browser
 
 # Known vulnerabilities of all dependencies; AUDIT=required fails where no vulnerability service can be reached.
 audit: .venv/.synced
