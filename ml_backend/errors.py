@@ -1,9 +1,10 @@
 """Every error as a small JSON object, without traceback."""
 
 import json
+from http import HTTPStatus
 
 import structlog
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -19,6 +20,9 @@ def answer_errors_in_json(app: Flask) -> None:
 
 
 def _http_error(error: HTTPException) -> Response:
+    if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # Label Studio tells nobody
+        cure = "Have predictions retrieved for fewer tasks at once, or raise PHENOLOOP_BACKEND__MAX_BODY_BYTES."
+        structlog.get_logger().error("request too large", bytes=request.content_length, cure=cure)
     response = Response(status=error.code, headers=error.get_headers())
     response.data = json.dumps({"error": error.description or error.name})
     response.content_type = "application/json"

@@ -1,10 +1,11 @@
 """Pre-labelling in the background: RQ jobs of some tasks each, safe to run twice.
 
 A job goes lot by lot. It asks Label Studio which tasks of the lot lack a prediction of the version that is live for
-their project, and predicts those. While the next lot is predicted, it asks again, stores what is still lacking, and
-deletes what earlier releases predicted for tasks that nobody annotated yet. So a worker that is killed takes with it
-what it predicted of two lots at most, and whoever gets its job finds the others stored. Losing the queue loses nothing:
-Label Studio asks for what it lacks when a task is opened.
+their project, and predicts those. While the next lot is predicted, it asks again, and stores what is still lacking.
+Where nobody annotated a task yet, what an earlier release predicted is written over, not deleted: an annotator may be
+at it, and Label Studio refuses an annotation whose prediction is gone. So a worker that is killed takes with it what it
+predicted of two lots at most, and whoever gets its job finds the others stored. Losing the queue loses nothing: Label
+Studio asks for what it lacks when a task is opened.
 """
 
 import time
@@ -17,10 +18,10 @@ import structlog
 from ml_backend.backend import Backend
 from ml_backend.bootstrap import process_backend
 from ml_backend.messages import Task
-from ml_backend.predict import Outcome, labelling_config, predict_tasks
+from ml_backend.predict import Outcome, Prediction, labelling_config, predict_tasks
 from phenoloop.chain.release import supersedes
 from phenoloop.errors import PhenoloopError, TimeOver
-from phenoloop.labelling.client import LabelStudio
+from phenoloop.labelling.client import LabelStudio, SavedPredictions
 from phenoloop.labelling.config import LabellingConfig
 from phenoloop.logs import carried
 
@@ -77,33 +78,44 @@ def _predicted(
 
 def _store(backend: Backend, project_id: int, lot: Lot) -> int:
     """What its tasks still lack; how many predictions were stored."""
-    label_studio, version = backend.label_studio, lot.version
+    label_studio, live = backend.label_studio, backend.chain.version(project_id)
     done = {outcome.task.id: outcome.prediction for outcome in lot.outcomes if outcome.prediction is not None}
+    saved = label_studio.saved_predictions(project_id, ids=[id_ for id_ in done if id_ is not None])
     # meanwhile someone may have opened a task, and Label Studio stored its prediction
-    still = label_studio.tasks(project_id, ids=[id_ for id_ in done if id_ is not None], without_version=version)
-    stored = [{"task": task.id, **done[task.id]} for task in still]
-    label_studio.import_predictions(project_id, stored)
-    superseded = 0
-    if backend.chain.version(project_id) == version:  # else what we stored is superseded itself
-        superseded = _delete_superseded(label_studio, project_id, lot)
+    still = [task for task in saved if not task.has(live, done[task.task_id]["model_version"])]
+    replaced = {task.task_id for task in still if _replace(label_studio, task, done[task.task_id], live)}
+    lacking = [task.task_id for task in still if task.task_id not in replaced]
+    label_studio.import_predictions(project_id, [{"task": task_id, **done[task_id]} for task_id in lacking])
     structlog.get_logger().info(
         "tasks pre-labelled",
         project=project_id,
-        release=version,
-        stored=len(stored),
+        release=lot.version,
+        stored=len(still),
+        replaced=len(replaced),
         failed=len(lot.outcomes) - len(done),
-        superseded=superseded,
+        superseded=_delete_superseded(label_studio, project_id, lot.task_ids, live),
     )
-    return len(stored)
+    return len(still)
 
 
-def _delete_superseded(label_studio: LabelStudio, project_id: int, lot: Lot) -> int:
-    """Of open tasks only: an annotation keeps the prediction that it was made from. How many there were."""
+def _replace(label_studio: LabelStudio, task: SavedPredictions, prediction: Prediction, live: str) -> bool:
+    """Whether an open task had a prediction that the live release's took the place of."""
+    old = [one.id for one in task.predictions if supersedes(live, one.model_version)]
+    if not (old and task.is_open and prediction["model_version"] == live):
+        return False
+    return label_studio.replace_prediction(old[-1], prediction)
+
+
+def _delete_superseded(label_studio: LabelStudio, project_id: int, task_ids: Sequence[int], live: str) -> int:
+    """What a task has beside its prediction of now, since someone opened it before we came. How many there were.
+
+    Of open tasks only: an annotation keeps the prediction that it was made from.
+    """
     deleted = 0
-    for task in label_studio.several_predictions(project_id, ids=lot.task_ids, only_open=True):
-        if any(prediction.model_version == lot.version for prediction in task.predictions):
+    for task in label_studio.saved_predictions(project_id, ids=task_ids, several=True, only_open=True):
+        if task.has(live):
             for prediction in task.predictions:
-                if supersedes(lot.version, prediction.model_version):
+                if supersedes(live, prediction.model_version):
                     label_studio.delete_prediction(prediction.id)
                     deleted += 1
     return deleted

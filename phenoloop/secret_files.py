@@ -34,7 +34,11 @@ class PublicFile(YamlConfigSettingsSource):
     """The YAML file that PHENOLOOP_CONFIG names. Such files end in repositories, so it may hold no secret."""
 
     def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        super().__init__(settings_cls, yaml_file=os.environ.get("PHENOLOOP_CONFIG"))
+        """Raises SettingsInvalid: there is no such file, or a secret stands in it."""
+        name = os.environ.get("PHENOLOOP_CONFIG")
+        if name and not Path(name).is_file():
+            raise SettingsInvalid("The settings file is not there.", cure="Correct PHENOLOOP_CONFIG.", file=name)
+        super().__init__(settings_cls, yaml_file=name)
         found = [f"{section}.{name}" for section, name in _SECRET if name in (self.yaml_data.get(section) or {})]
         if "@" in urlsplit(str(self.yaml_data.get("redis_url", ""))).netloc:
             found.append("redis_url (with a password)")

@@ -64,6 +64,7 @@ class BackendSettings(_Section):
     job_deadline_s: float = Field(default=600.0, gt=0, le=1500)
     """For one background job; what is not done then is tried again later. RQ itself ends a job after 1800 s."""
     max_body_bytes: int = 64 * 1024 * 1024
+    """Label Studio sends tasks with all their annotations and predictions: hundreds of tasks with brush masks fit."""
     parallel_tasks: int = Field(default=8, ge=1)
     """Of one batch, so that some photos are fetched and read while others keep the endpoints busy."""
     label_map: dict[str, str] = {}

@@ -15,6 +15,8 @@ from training.places import Places
 STARTED_S = "TRAINING_STARTED_S"
 """Environment: when the first of these processes started, on time.monotonic's clock, which all of a machine share."""
 
+NO_GPU = "build this image with TORCH_BACKEND for GPUs, or set TrainingInstanceType to a machine without."
+
 
 def main() -> None:
     """Environment: `SAGEMAKER_BASE_DIR` (/opt/ml), `TRAINING_JOB_NAME`. torch's own `OMP_NUM_THREADS` is heeded."""
@@ -38,7 +40,10 @@ def _become_torchrun(places: Places) -> None:
         cluster = Cluster.read(places.resources, os.environ)
     except JobFailed as error:
         sys.exit(places.fail(str(error)))
-    if words := cluster.torchrun(["training", "train"], max(1, torch.cuda.device_count()), os.environ):
+    gpus = torch.cuda.device_count()
+    if cluster.is_wasted(gpus):
+        print(f"torch finds no GPU on {cluster.instance_type}: {NO_GPU}", flush=True)  # noqa: T201  # the job's log
+    if words := cluster.torchrun(["training", "train"], max(1, gpus), os.environ):
         os.execv(words[0], words)  # noqa: S606  # a process of our own, no shell
 
 

@@ -54,7 +54,9 @@ class ManyTasks:
         if "total_predictions" in wanted:
             return {"tasks": [], "total": 0}
         ids, total = self._page(asked.get("selectedItems"), wanted.get("id", 0), page_size)
-        return {"tasks": [{"id": id_, "data": {"image": self._uris[id_ % len(self._uris)]}} for id_ in ids],
+        shared = {"predictions": [], "total_annotations": 0, "cancelled_annotations": 0}
+        images = {id_: self._uris[id_ % len(self._uris)] for id_ in ids}
+        return {"tasks": [{"id": id_, "data": {"image": image}, **shared} for id_, image in images.items()],
                 "total": total}  # fmt: skip
 
     def _page(self, selected: Any, after: int, page_size: int) -> tuple[list[int], int]:

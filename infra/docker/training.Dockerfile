@@ -18,7 +18,8 @@ WORKDIR /opt/program
 COPY loc360 loc360
 COPY serving serving
 COPY training training
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 # Without USER: SageMaker mounts /opt/ml for root, alone on a machine of the job's own.
 # It adds the argument `train`, and runs processing jobs with an entry point of their own.
 ENTRYPOINT ["python", "-m", "training"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from phenoloop.errors import LabelStudioRefused
 from phenoloop.labelling.answers import as_documented
+from phenoloop.labelling.http import unless_gone
 from phenoloop.labelling.records import Project as Project
 from phenoloop.labelling.records import SavedAnnotation as SavedAnnotation
 from phenoloop.labelling.records import SavedAnnotations as SavedAnnotations
@@ -13,7 +14,9 @@ from phenoloop.labelling.records import SavedPrediction as SavedPrediction
 from phenoloop.labelling.records import SavedPredictions as SavedPredictions
 from phenoloop.labelling.records import Task as Task
 from phenoloop.labelling.task_list import (
+    MADE,
     OPEN,
+    SEVERAL,
     counted_tasks,
     listed_tasks,
     newest_tasks,
@@ -133,16 +136,21 @@ class LabelStudio(Wiring):
         listed = self._http.get("/api/predictions/", {"task": task_id})
         return [{**item, "id": int(item["id"]), "model_version": str(item["model_version"])} for item in listed]
 
-    def several_predictions(
-        self, project_id: int, *, ids: Sequence[int] | None = None, only_open: bool = False
+    def saved_predictions(
+        self,
+        project_id: int,
+        *,
+        ids: Sequence[int] | None = None,
+        several: bool = False,
+        only_open: bool = False,
     ) -> Iterator[SavedPredictions]:
-        """Of each task that has more than one prediction, without what was predicted."""
-        filters = [task_filter("total_predictions", "greater", "Number", 1), *(OPEN if only_open else [])]
-        asked = {"project": project_id, "include": "id,predictions", "fields": "all"}
+        """What each task has, without what was predicted; only of `ids`, of tasks with `several`, of open ones."""
+        filters = (SEVERAL if several else []) + (OPEN if only_open else [])
+        asked = {"project": project_id, "include": ",".join(("id", "predictions", *MADE)), "fields": "all"}
         with as_documented():
             for values in listed_tasks(self._http, asked, filters, ids=ids):
                 saved = (SavedPrediction(int(one["id"]), str(one["model_version"])) for one in values["predictions"])
-                yield SavedPredictions(int(values["id"]), tuple(saved))
+                yield SavedPredictions(int(values["id"]), not any(int(values[n]) for n in MADE), tuple(saved))
 
     @as_documented()
     def model_versions(self, project_id: int) -> dict[str, int]:
@@ -155,8 +163,16 @@ class LabelStudio(Wiring):
         path = f"/api/projects/{project_id}/model-versions/"
         return int(self._http.delete(path, {"model_version": model_version})["deleted_predictions"])
 
+    def replace_prediction(self, prediction_id: int, prediction: Mapping[str, Any]) -> bool:
+        """Write `result`, `score` and `model_version` over it; False if there is no such, or no longer.
+
+        It stays the same prediction to those who are at its task: what they submit names it.
+        """
+        path, body = f"/api/predictions/{prediction_id}/", dict(prediction)
+        return unless_gone(lambda: self._http.patch(path, body)) is not None
+
     def delete_prediction(self, prediction_id: int) -> None:
-        self._http.delete(f"/api/predictions/{prediction_id}/")
+        unless_gone(lambda: self._http.delete(f"/api/predictions/{prediction_id}/"))
 
     @as_documented()
     def annotations(self, task_id: int) -> list[dict[str, Any]]:

@@ -2,9 +2,9 @@
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -12,6 +12,8 @@ from urllib3.exceptions import HTTPError
 from phenoloop.deadlines import require_time, time_limit
 from phenoloop.errors import LabelStudioRefused, LabelStudioUnavailable
 from phenoloop.retries import retried
+
+Answer = TypeVar("Answer")
 
 _RETRYABLE_STATUS = frozenset({408, 425, 429})
 _CONNECT_TIMEOUT_S = 5.0
@@ -55,12 +57,7 @@ class Http:
 
     def find(self, path: str) -> dict[str, Any] | None:
         """None if there is no such thing."""
-        try:
-            return dict(self.get(path))
-        except LabelStudioRefused as error:
-            if error.facts.get("status") == 404:
-                return None
-            raise
+        return unless_gone(lambda: dict(self.get(path)))
 
     def patch(self, path: str, body: object) -> Any:
         return self._repeated("PATCH", path, body=body)
@@ -133,6 +130,16 @@ class Http:
                 return _Reply(response.status_code, response.headers, _body(response))
         except (requests.RequestException, HTTPError) as error:
             raise problem(type(error).__name__) from error
+
+
+def unless_gone(ask: Callable[[], Answer]) -> Answer | None:
+    """Label Studio's answer; None if there is no such thing, or no longer."""
+    try:
+        return ask()
+    except LabelStudioRefused as error:
+        if error.facts.get("status") == 404:
+            return None
+        raise
 
 
 def _body(response: requests.Response) -> bytes:

@@ -50,7 +50,13 @@ class SavedPrediction:
 @dataclass(frozen=True, slots=True)
 class SavedPredictions:
     task_id: int
+    is_open: bool
+    """Nobody annotated or skipped the task yet."""
     predictions: tuple[SavedPrediction, ...]
+
+    def has(self, *versions: str) -> bool:
+        """One of any of these versions."""
+        return any(prediction.model_version in versions for prediction in self.predictions)
 
 
 def project_of(values: Mapping[str, Any]) -> Project:

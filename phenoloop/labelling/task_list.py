@@ -19,8 +19,11 @@ def task_filter(column: str, operator: str, type_: str, value: Any) -> Filter:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": type_, "value": value}
 
 
-OPEN = [task_filter(count, "equal", "Number", 0) for count in ("total_annotations", "cancelled_annotations")]
+MADE = ("total_annotations", "cancelled_annotations")
+OPEN = [task_filter(count, "equal", "Number", 0) for count in MADE]
 """Of tasks that nobody annotated or skipped yet."""
+SEVERAL = [task_filter("total_predictions", "greater", "Number", 1)]
+"""Of tasks with more than one prediction."""
 
 
 def version_filters(without: str | None, with_: str | None) -> list[Filter]:

@@ -29,7 +29,7 @@ from sync.console.words import FILTERS
 MAX_BODY_BYTES = MAX_BYTES + 64 * 1024
 """A photo and the form around it."""
 DONE = {
-    "approve": "Version {} is approved. Sync makes it live as soon as its endpoints are in service.",
+    "approve": "Version {} is approved. Unless a newer one is, it is live as soon as its endpoints are in service.",
     "reject": "Version {} is rejected.",
     "rollback": "Rolled back. The chain before takes its place within a minute.",
 }

@@ -1,8 +1,8 @@
 """What annotators did with each release's pre-annotations: left regions, corrected, deleted or added them.
 
 Label Studio exports which prediction an annotation was made from, and which of its regions were touched; which release
-made the prediction, and which of its regions are gone, only the prediction tells. Neither changes, so that each version
-of an annotation costs two requests, once; only the newest annotations are looked at.
+made the prediction, and which of its regions are gone, only the prediction tells. Once a task is annotated neither
+changes, so that each version of an annotation costs two requests, once; only the newest annotations are looked at.
 """
 
 from __future__ import annotations
@@ -64,6 +64,13 @@ def tally(predicted: Result, annotated: Result) -> Tally:
     return Tally(1, len(kept) - touched, touched, len(before.keys() - kept), len(after.keys() - kept))
 
 
+def was_replaced(predicted: Result, annotated: Result) -> bool:
+    """Whether a newer prediction took the place of the one that the annotator saw: they have no id in common."""
+    before, after = _regions(predicted), _regions(annotated)
+    has_predicted = any(origin.startswith("prediction") for origins in after.values() for origin in origins)
+    return has_predicted and not before.keys() & after.keys()
+
+
 def _regions(result: Result) -> dict[str, set[str]]:
     """Id -> origins of its items; numbers and choices of the whole photo are no regions."""
     origins: dict[str, set[str]] = {}
@@ -77,7 +84,7 @@ def _regions(result: Result) -> dict[str, set[str]]:
 class _Counted:
     etag: str
     release: str
-    """Empty if the annotation is of no prediction that is still there, or skipped."""
+    """Empty if the annotation is skipped, or of no prediction that is there as it was."""
     tally: Tally
 
 
@@ -114,7 +121,7 @@ class Corrections:
         except TaskInvalid:  # the snapshot says so too
             return _Counted(stored.etag, "", Tally())
         prediction = self._prediction(annotation)
-        if prediction is None:
+        if prediction is None or was_replaced(prediction["result"], annotation.result):
             return _Counted(stored.etag, "", Tally())
         version = str(prediction["model_version"] or "")
         return _Counted(stored.etag, version, tally(prediction["result"], annotation.result))

@@ -69,7 +69,7 @@ FIXED = (
     Parameter("Seed", 1),
     Parameter("ProcessingInstanceType", "ml.m5.xlarge"),
     Parameter("ProcessingInstanceCount", 1),
-    Parameter("TrainingInstanceType", "ml.g5.xlarge"),
+    Parameter("TrainingInstanceType", "ml.c5.2xlarge"),
     Parameter("TrainingInstanceCount", 1),
     Parameter("ReportPhotos", 16),
     Parameter("MinimumTestPhotos", 5),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from phenoloop.labelling.client import LabelStudio
+from phenoloop.labelling.client import LabelStudio, SavedPredictions
 
 LABEL_CONFIG = """<View>
   <Image name="image" value="$image"/>
@@ -85,13 +85,33 @@ def predict_twice(label_studio: LabelStudio) -> None:
         label_studio.import_predictions(project.id, [found])
     assert label_studio.task_count(project.id) == 2
     assert label_studio.task_count(project.id, without_version="release-2") == 1
-    (several,) = label_studio.several_predictions(project.id, ids=[first, second], only_open=True)
-    assert several.task_id == first
+    saved = list(label_studio.saved_predictions(project.id, ids=[first, second]))
+    assert [(task.task_id, task.is_open, len(task.predictions)) for task in saved] == [
+        (first, True, 2),
+        (second, True, 1),
+    ]
+    (several,) = label_studio.saved_predictions(project.id, ids=[first, second], several=True, only_open=True)
+    assert several == saved[0]
     assert sorted(prediction.model_version for prediction in several.predictions) == ["release-1", "release-2"]
+    assert several.has("release-2")
     label_studio.create_annotation(first, [BOX])
-    assert list(label_studio.several_predictions(project.id, only_open=True)) == []
-    assert list(label_studio.several_predictions(project.id)) == [several]
+    assert list(label_studio.saved_predictions(project.id, several=True, only_open=True)) == []
+    (several,) = label_studio.saved_predictions(project.id, several=True)
+    assert not several.is_open
     for prediction in several.predictions:
         label_studio.delete_prediction(prediction.id)
-    assert list(label_studio.several_predictions(project.id)) == []
+        label_studio.delete_prediction(prediction.id)  # as if someone else was quicker
+    assert list(label_studio.saved_predictions(project.id, several=True)) == []
+    _replace_while_someone_is_at_it(label_studio, saved[1])
     label_studio.delete_project(project.id)
+
+
+def _replace_while_someone_is_at_it(label_studio: LabelStudio, task: SavedPredictions) -> None:
+    """What was made from the prediction as it was is taken, and names it still."""
+    (prediction,) = task.predictions
+    written = {"result": [], "score": 0.5, "model_version": "release-2"}
+    assert label_studio.replace_prediction(prediction.id, written)
+    assert (label_studio.prediction(prediction.id) or {}).items() >= written.items()
+    assert not label_studio.replace_prediction(NOTHING, written)
+    annotation = label_studio.create_annotation(task.task_id, [BOX], parent_prediction=prediction.id)
+    assert (label_studio.annotation(annotation) or {})["parent_prediction"] == prediction.id

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yml"
 DOCKERFILES = sorted((REPOSITORY / "infra" / "docker").glob("*.Dockerfile"))
 IMAGE = REPOSITORY / "infra" / "docker" / "phenoloop.Dockerfile"
-OURS = ("backend", "worker", "sync")
+OURS = ("backend", "worker", "sync", "operator")
 
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])?(?P<rest>[^}]*)\}")
 

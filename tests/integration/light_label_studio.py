@@ -15,6 +15,9 @@ from phenoloop.local_aws.environments import REPOSITORY
 LABEL_CONFIG = (REPOSITORY / "configs" / "labelling" / "boxes.xml").read_text()
 
 
+_OPEN = {"total_annotations": 0, "cancelled_annotations": 0}
+
+
 @dataclass(slots=True)
 class LightLabelStudio:
     images: dict[int, str]
@@ -35,7 +38,15 @@ class LightLabelStudio:
     def _listed(self, query: Any, size: int) -> Any:
         found = [id_ for id_ in query.get("selectedItems", {}).get("included", self.images) if self._passes(id_, query)]
         page = sorted(found)[:size]
-        return {"tasks": [{"id": id_, "data": {"image": self.images[id_]}} for id_ in page], "total": len(found)}
+        return {"tasks": [self._shown(id_) for id_ in page], "total": len(found)}
+
+    def _shown(self, task_id: int) -> dict[str, Any]:
+        predictions = [
+            {"id": number, "model_version": one["model_version"]}
+            for number, one in enumerate(self.stored)
+            if one["task"] == task_id
+        ]
+        return {"id": task_id, "data": {"image": self.images[task_id]}, "predictions": predictions, **_OPEN}
 
     def _passes(self, task_id: int, query: Any) -> bool:
         versions = [prediction["model_version"] for prediction in self.stored if prediction["task"] == task_id]

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from phenoloop.aws.settings import SETTINGS
 from phenoloop.settings import Settings
 from tests.integration.deployment_files import (
     COMPOSE,
@@ -20,6 +22,7 @@ from tests.integration.deployment_files import (
     command,
     compose,
     environment,
+    filled_in,
     services,
     stages,
 )
@@ -58,7 +61,9 @@ def test_a_service_is_confined(name: str) -> None:
     assert "cap_add" not in service
     assert "privileged" not in service
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert all("noexec" in place and "nosuid" in place for place in service["tmpfs"])
+    assert all("nosuid" in place and "nodev" in place for place in service["tmpfs"])
+    executable = {place.partition(":")[0] for place in service["tmpfs"] if "noexec" not in place}
+    assert executable == ({"/build"} if name == "sync" else set())
     assert service.keys() >= {"mem_limit", "cpus", "pids_limit", "restart"}
 
 
@@ -139,11 +144,24 @@ def _words_of_loop(script: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", OURS)
+def test_what_the_stack_says_of_settings_reaches_the_service(name: str) -> None:
+    assert set(SETTINGS.values()) <= services()[name]["environment"].keys()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_settings_file_that_is_named_is_the_one_that_is_mounted(name: str) -> None:
+    service = services()[name]
+    assert service["configs"] == [{"source": "settings", "target": service["environment"]["PHENOLOOP_CONFIG"]}]
+    file = REPOSITORY / filled_in(compose()["configs"]["settings"]["file"], {})
+    assert yaml.safe_load(file.read_text()) is None
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_every_variable_of_ours_is_a_setting(name: str) -> None:
     service = services()[name]
     given = [variable for variable in service["environment"] if variable.startswith("PHENOLOOP_")]
     given += [secret["target"] for secret in service["secrets"] if secret["target"].startswith("PHENOLOOP_")]
-    for variable in set(given) - {"PHENOLOOP_SECRETS"}:
+    for variable in set(given) - {"PHENOLOOP_SECRETS", "PHENOLOOP_CONFIG"}:
         fields: Any = Settings.model_fields
         for part in variable.removeprefix("PHENOLOOP_").lower().split("__"):
             annotation = fields[part].annotation

@@ -80,6 +80,7 @@ class Place:
         }
         written = {n: filled_in(str(v), given) for n, v in service["environment"].items() if v}
         here = {n: v.replace(SECRETS, str(self.secrets(name))) for n, v in written.items()}
+        here |= {"PHENOLOOP_CONFIG": str(REPOSITORY / "configs" / "none.yaml"), "TMPDIR": str(self.folder)}
         here["PHENOLOOP_LABEL_STUDIO__URL"] = status["label_studio"]["url"]
         port = "PHENOLOOP_BACKEND__PORT" if name == "backend" else "PHENOLOOP_MONITORING__PORT"
         inside = "9090" if name == "backend" else "9091"

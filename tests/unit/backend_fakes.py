@@ -101,6 +101,8 @@ class FakeLabelStudio:
         self.stored: list[Mapping[str, Any]] = []
         self.imports: list[int] = []
         """Sizes."""
+        self.replaced: list[tuple[int, str]] = []
+        """Task and version of each prediction that another one was written over."""
         self._deleted: list[tuple[int, str]] = []
 
     def project(self, project_id: int) -> Project:
@@ -118,13 +120,28 @@ class FakeLabelStudio:
         open_ = [id_ for id_ in asked if not (only_open and id_ in self.annotated)]
         return [Task(id_, {"image": self._uris[id_]}) for id_ in open_]
 
-    def several_predictions(
-        self, project_id: int, *, ids: Sequence[int] | None = None, only_open: bool = False
+    def saved_predictions(
+        self,
+        project_id: int,
+        *,
+        ids: Sequence[int] | None = None,
+        several: bool = False,
+        only_open: bool = False,
     ) -> list[SavedPredictions]:
         tasks = self.tasks(project_id, ids=ids, only_open=only_open)
         return [
-            SavedPredictions(task.id, self._predictions(task.id)) for task in tasks if len(self.versions[task.id]) > 1
+            SavedPredictions(task.id, task.id not in self.annotated, self._predictions(task.id))
+            for task in tasks
+            if not several or len(self.versions[task.id]) > 1
         ]
+
+    def replace_prediction(self, prediction_id: int, prediction: Mapping[str, Any]) -> bool:
+        task_id, number = divmod(prediction_id, 100)
+        old = self._predictions(task_id)[number].model_version
+        self.replaced.append((task_id, old))
+        self.stored.append({"task": task_id, **prediction})
+        self.versions[task_id] = self.versions[task_id] - {old} | {prediction["model_version"]}
+        return True
 
     def _predictions(self, task_id: int) -> tuple[SavedPrediction, ...]:
         versions = sorted(self.versions[task_id])

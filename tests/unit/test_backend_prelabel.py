@@ -37,7 +37,7 @@ def test_tasks_of_a_canary_project_get_predictions_of_the_canary():
     prelabel(backend(chain=chain, label_studio=label_studio), 3, [1])
 
     assert [(p["task"], p["model_version"]) for p in label_studio.stored] == [(1, "phenoloop-canary")]
-    assert label_studio.deleted == [(1, RELEASE)]
+    assert label_studio.replaced == [(1, RELEASE)]
 
 
 def test_a_second_run_stores_nothing():
@@ -60,14 +60,63 @@ def test_a_task_with_a_prediction_of_an_older_release_gets_a_new_one():
     assert [p["task"] for p in label_studio.stored] == [1]
 
 
-def test_what_earlier_releases_predicted_for_an_open_task_is_deleted():
+def test_an_open_tasks_prediction_stays_there_with_what_the_new_release_says_since_someone_may_be_at_it():
     label_studio = FakeLabelStudio(PHOTOS)
     label_studio.versions[1] = {"phenoloop-older", "somebody-else"}
+
+    assert prelabel(backend(label_studio=label_studio), 3, [1]) == 1
+
+    assert label_studio.replaced == [(1, "phenoloop-older")]
+    assert label_studio.versions[1] == {RELEASE, "somebody-else"}
+    assert [label_studio.deleted, sum(label_studio.imports)] == [[], 0]
+
+
+def test_a_prediction_that_is_gone_when_it_should_be_replaced_is_made_anew():
+    class Forgetful(FakeLabelStudio):
+        def replace_prediction(self, prediction_id, prediction):
+            return False
+
+    label_studio = Forgetful(PHOTOS)
+    label_studio.versions[1] = {"phenoloop-older"}
+
+    prelabel(backend(label_studio=label_studio), 3, [1])
+
+    assert label_studio.imports == [1]
+
+
+class Overtaken(FakeChain):
+    """While it looks at a photo, a newer release goes live."""
+
+    def annotate(self, image, **more):
+        found = super().annotate(image, **more)
+        self.release = "phenoloop-newer"
+        return found
+
+
+def test_a_release_that_is_no_longer_live_replaces_nothing():
+    label_studio = FakeLabelStudio(PHOTOS)
+    label_studio.versions[1] = {"phenoloop-older"}
+
+    prelabel(backend(chain=Overtaken(), label_studio=label_studio), 3, [1])
+
+    assert label_studio.versions[1] == {"phenoloop-older", RELEASE}
+    assert [label_studio.replaced, label_studio.deleted] == [[], []]
+
+
+def test_a_release_that_is_no_longer_live_adds_nothing_to_what_the_live_one_predicted():
+    label_studio = FakeLabelStudio(PHOTOS)
+    label_studio.versions[1] = {"phenoloop-newer"}
+
+    assert prelabel(backend(chain=Overtaken(), label_studio=label_studio), 3, [1]) == 0
+
+
+def test_what_an_open_task_has_beside_its_prediction_of_now_is_deleted():
+    label_studio = FakeLabelStudio(PHOTOS)
     label_studio.versions[2] = {"phenoloop-older", RELEASE}
 
-    prelabel(backend(label_studio=label_studio), 3, [1, 2])
+    prelabel(backend(label_studio=label_studio), 3, [2])
 
-    assert label_studio.deleted == [(1, "phenoloop-older"), (2, "phenoloop-older")]
+    assert label_studio.deleted == [(2, "phenoloop-older")]
 
 
 def test_an_annotated_task_keeps_the_prediction_that_it_was_made_from():
@@ -77,7 +126,8 @@ def test_an_annotated_task_keeps_the_prediction_that_it_was_made_from():
 
     prelabel(backend(label_studio=label_studio), 3, [1])
 
-    assert label_studio.deleted == []
+    assert [label_studio.replaced, label_studio.deleted] == [[], []]
+    assert label_studio.versions[1] == {"phenoloop-older", RELEASE}
 
 
 def test_without_a_new_prediction_the_old_one_stays():

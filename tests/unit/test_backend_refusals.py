@@ -63,11 +63,14 @@ def test_what_is_no_json_is_refused(path):
     assert all(error_of(response) for response in (plain, cut_off, nested))
 
 
-def test_a_body_over_the_limit_is_refused():
-    response = client(max_body_bytes=1000).post("/predict", json={"tasks": ["x" * 1000]}, headers=KNOWN)
+def test_a_body_over_the_limit_is_refused_and_the_log_says_what_to_do_since_label_studio_says_nothing():
+    with capture_logs() as lines:
+        response = client(max_body_bytes=1000).post("/predict", json={"tasks": ["x" * 1000]}, headers=KNOWN)
 
     assert response.status_code == 413
     assert error_of(response)
+    (line,) = [line for line in lines if line["event"] == "request too large"]
+    assert (line["log_level"], "MAX_BODY_BYTES" in line["cure"]) == ("error", True)
 
 
 @pytest.mark.parametrize(

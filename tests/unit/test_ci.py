@@ -1,6 +1,7 @@
 """What the CI files say of commands, versions and images is so. Nothing of them can run here."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from phenoloop.aws.settings import SETTINGS
 from phenoloop.aws.template import stack_template
 from phenoloop.cli.main import app
 
@@ -46,19 +48,39 @@ def test_every_action_and_tool_has_a_version(file: Path) -> None:
 @pytest.mark.parametrize("file", [file for file in FILES if file.name != "ci.yml"], ids=lambda file: file.name)
 def test_both_images_are_built_and_pushed_before_a_run_starts(file: Path) -> None:
     text = file.read_text()
-    for dockerfile in re.findall(r"--file (\S+)", text):
-        assert (REPOSITORY / dockerfile).exists()
-    order = [text.index(f"docker {what}") for what in ("build", "push")] + [text.index("phenoloop retrain")]
-    assert order == sorted(order)
-    assert text.count("docker push") == 2
+    pushed = re.findall(r"(infra/docker/push) (\w+) ", text)
+    assert [name for _, name in pushed] == ["training", "serving"]
+    assert all((REPOSITORY / "infra" / "docker" / f"{name}.Dockerfile").exists() for _, name in pushed)
+    assert text.rindex("infra/docker/push") < text.index("phenoloop retrain")
 
 
 def test_codebuild_gets_every_variable_that_its_buildspec_takes_from_outside() -> None:
     build = stack_template()["Resources"]["Build"]["Properties"]
-    given = {variable["Name"] for variable in build["Environment"]["EnvironmentVariables"]}
+    given = {given_if_any(one)["Name"] for one in build["Environment"]["EnvironmentVariables"]}
     assert (REPOSITORY / build["Source"]["BuildSpec"]).exists()
     text = (REPOSITORY / "infra" / "buildspec.yml").read_text()
     made = set(re.findall(r"export (\w+)=", text)) | set(yaml.safe_load(text)["env"]["variables"])
     used = set(re.findall(r"\$\{?(\w+)", text)) - {"CODEBUILD_RESOLVED_SOURCE_VERSION"}
     assert used <= given | made
     assert {"PHENOLOOP_STORAGE__BUCKET", "PHENOLOOP_QUEUE_URL", "PHENOLOOP_TRAINING__ROLE_ARN"} <= given
+    assert {SETTINGS[name] for name in ("SubnetIds", "SecurityGroupIds")} <= given  # else a run would leave the VPC
+
+
+def given_if_any(value: dict[str, Any]) -> dict[str, Any]:
+    _, given, _ = value.get("Fn::If", (None, value, None))
+    return dict(given)
+
+
+@pytest.mark.parametrize(("is_there", "done"), [(False, ["build", "push"]), (True, [])])
+def test_an_image_is_built_and_pushed_unless_its_tag_is_there(
+    tmp_path: Path, *, is_there: bool, done: list[str]
+) -> None:
+    docker, told = tmp_path / "docker", tmp_path / "told"
+    docker.write_text(f'#!/bin/sh\n[ "$1" = manifest ] && exit {0 if is_there else 1}\necho "$*" >>{told}\n')
+    docker.chmod(0o755)
+    words = [str(REPOSITORY / "infra" / "docker" / "push"), "serving", "registry/image:1", "--build-arg", "A=B"]
+    subprocess.run(words, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True, capture_output=True)
+    lines = told.read_text().splitlines() if told.exists() else []
+    assert [line.split()[0] for line in lines] == done
+    if lines:
+        assert lines[0] == "build --file infra/docker/serving.Dockerfile --tag registry/image:1 --build-arg A=B ."

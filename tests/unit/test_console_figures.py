@@ -70,6 +70,11 @@ def test_corrections_are_told_by_the_release_that_made_the_prediction(desk: Desk
     }
 
 
+def test_what_was_made_from_a_prediction_that_a_new_release_took_the_place_of_is_of_no_release(desk: Desk) -> None:
+    desk.annotated.save(1, **saved(1, region("x", "prediction"), region("y", "prediction-changed")))
+    assert corrections(desk).by_release() == {}
+
+
 def test_what_was_counted_is_not_read_again_until_it_changes(desk: Desk) -> None:
     counting = corrections(desk)
     desk.annotated.save(1, **saved(1, region("a", "prediction")))

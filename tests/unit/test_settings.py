@@ -99,6 +99,12 @@ def test_a_folder_of_secrets_that_is_not_there_is_named(complete: pytest.MonkeyP
         read_settings()
 
 
+def test_a_settings_file_that_is_not_there_is_named(complete: pytest.MonkeyPatch) -> None:
+    complete.setenv("PHENOLOOP_CONFIG", "/not/there.yaml")
+    with pytest.raises(SettingsInvalid, match=r"/not/there\.yaml"):
+        read_settings()
+
+
 @pytest.mark.parametrize(
     "text",
     ["backend: {password: hidden-password}", "label_studio: {token: hidden}", "redis_url: redis://:hidden@redis/0"],

@@ -44,3 +44,21 @@ def test_a_file_that_does_not_name_the_instances_fails_the_job(tmp_path: Path, c
     file.write_text(content)
     with pytest.raises(JobFailed, match="resourceconfig"):
         Cluster.read(file, {})
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "gpus", "is_wasted"),
+    [
+        ("ml.g5.xlarge", 0, True),
+        ("ml.p4d.24xlarge", 0, True),
+        ("ml.g5.xlarge", 1, False),
+        ("ml.c5.xlarge", 0, False),
+        ("", 0, False),
+    ],
+)
+def test_gpus_that_are_paid_for_and_not_used_are_noticed(
+    tmp_path: Path, *, instance_type: str, gpus: int, is_wasted: bool
+) -> None:
+    file = tmp_path / "resourceconfig.json"
+    file.write_text(json.dumps({"hosts": ["a"], "current_host": "a", "current_instance_type": instance_type}))
+    assert Cluster.read(file, {}).is_wasted(gpus) is is_wasted

@@ -1,6 +1,7 @@
 """The machines of a training job, and torchrun's words for starting one process a GPU on each of them."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ class Cluster:
     """Of all machines, the first one leading."""
     host: str = "localhost"
     """This machine."""
+    instance_type: str = ""
+    """Of all machines; empty if nobody says."""
 
     @classmethod
     def read(cls, resources: Path, environment: Mapping[str, str]) -> "Cluster":
@@ -31,7 +34,7 @@ class Cluster:
                 found = cls(tuple(json.loads(environment["SM_HOSTS"])), environment["SM_CURRENT_HOST"])
             elif resources.is_file():
                 told = json.loads(resources.read_text())
-                found = cls(tuple(told["hosts"]), str(told["current_host"]))
+                found = cls(tuple(told["hosts"]), str(told["current_host"]), told.get("current_instance_type", ""))
             else:
                 return cls()
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -39,6 +42,10 @@ class Cluster:
         if found.host not in found.hosts:
             raise JobFailed(f"{resources.name} names {found.host!r} as this instance, which is none of the job's.")
         return found
+
+    def is_wasted(self, gpus: int) -> bool:
+        """Whether the machines are paid for GPUs that torch does not find."""
+        return gpus == 0 and re.match(r"ml\.[gp]\d", self.instance_type) is not None
 
     def torchrun(self, command: Sequence[str], processes: int, environment: Mapping[str, str]) -> list[str] | None:
         """What starts the module `command` with `processes` processes on this machine; None if one process is all.
