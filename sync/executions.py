@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
     from types_boto3_sagemaker.type_defs import PipelineExecutionStepMetadataTypeDef, PipelineExecutionStepTypeDef
 
-FAILED = ("Failed", "Stopped")
+OVERTAKEN = "Overtaken"
+"""Ours, of a run that SageMaker was not told of before a newer one was asked for: it never will be."""
+FAILED = ("Failed", "Stopped", OVERTAKEN)
 ENDED = ("Succeeded", *FAILED)
 REQUESTED = "Requested"
+"""Ours, before SageMaker was told."""
 
 
 @dataclass(frozen=True, slots=True)

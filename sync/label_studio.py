@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ import structlog
 
 from phenoloop.errors import TaskInvalid
 from phenoloop.labelling.client import LabelStudio, SavedAnnotation
+from phenoloop.labelling.storages import Storage, is_at_work, writes_to
 from sync.annotations import annotation_id, read_object
 from sync.catalogue import Catalogue
 from sync.index import Index, State
@@ -21,6 +22,8 @@ SETTLED_S = 60.0
 OVERLAP_S = 60.0
 """Between two comparisons: clocks differ, and a slow transaction shows its change late."""
 EVERYTHING_EVERY = timedelta(days=1)
+FIRST_REST = timedelta(minutes=1)
+"""After an export that left something out; doubled each time, up to `EVERYTHING_EVERY`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Unexported:
     """In S3, no longer in Label Studio, whose storage may not delete or lost track. Nothing is done about them."""
     compared_until: datetime | None
     """All is well up to then: the next comparison's `since`."""
+    is_left: bool = False
+    """Whether S3 lacks something still: the export goes on, failed, or does not write all."""
 
 
 def unexported(
@@ -51,13 +56,13 @@ def unexported(
     Only tasks that changed after `since` and no later than `until`, now unless given; no `since` compares everything,
     and only that finds objects of deleted tasks. The catalogue is to be of just now. `index` spares reading objects and
     tells whose they are: one that it does not know is never orphaned. Label Studio can't export single annotations
-    without changing them, so its storage writes all of them again; to a snapshot the same meaning is no change.
+    without changing them, so its storage writes all of them again, unless it is at that already; to a snapshot the same
+    meaning is no change.
 
     Raises LabelStudioUnavailable, LabelStudioRefused, AnnotationMissing (may not be read), StorageUnavailable.
     """
-    storages = _storages(label_studio, project_id, catalogue)
     log = structlog.get_logger().bind(project=project_id)
-    if not storages:
+    if not _storages(label_studio, project_id, catalogue):
         log.warning("project does not export to our bucket", bucket=catalogue.bucket, prefix=catalogue.prefix)
         return Unexported((), (), (), since)
     until = until or datetime.now(UTC)
@@ -69,26 +74,41 @@ def unexported(
     if missing or outdated or orphaned:
         log.warning("annotations differ from S3", missing=missing, outdated=outdated, orphaned=orphaned)
     if missing or outdated:
-        for storage_id in storages:
-            label_studio.sync_annotation_storage(storage_id)
+        for storage in _storages(label_studio, project_id, catalogue):
+            if not is_at_work(storage):
+                label_studio.sync_annotation_storage(int(storage["id"]))
         still = _lacking(saved, catalogue, index)
         log.info("annotations exported again", still_missing=still[0], still_outdated=still[1])
         if still != ((), ()):
-            return Unexported(missing, outdated, orphaned, since)
+            return Unexported(missing, outdated, orphaned, since, is_left=True)
     return Unexported(missing, outdated, orphaned, until)
 
 
 class Exports:
-    """Compares projects with S3, remembering in this process how far it came; now and then everything."""
+    """Compares projects with S3, remembering in this process how far it came; now and then everything.
 
-    def __init__(self, label_studio: LabelStudio, snapshots: SnapshotStore) -> None:
+    A project whose export left something out rests for a while: what can't be exported would else have everything
+    written again at every look.
+    """
+
+    def __init__(
+        self, label_studio: LabelStudio, snapshots: SnapshotStore, *, now: Callable[[], datetime] | None = None
+    ) -> None:
         self._label_studio, self._snapshots = label_studio, snapshots
+        self._now = now or (lambda: datetime.now(UTC))
         self._compared_until: dict[int, datetime | None] = {}
         self._everything_at: dict[int, datetime] = {}
+        self._rests: dict[int, tuple[datetime, timedelta]] = {}
+        """Project -> until when, and for how long in all."""
 
-    def compare(self, project_id: int, catalogue: Catalogue) -> Unexported:
-        """As `unexported`, which see, since the last comparison."""
-        now = datetime.now(UTC)
+    def compare(self, project_id: int, catalogue: Catalogue) -> Unexported | None:
+        """As `unexported`, which see, since the last comparison; None while the project rests."""
+        now = self._now()
+        rests_until, rest = self._rests.get(project_id, (now, FIRST_REST / 2))
+        if now < rests_until:
+            log = structlog.get_logger().bind(project=project_id)
+            log.warning("an export left annotations out; it is tried again later", again_at=rests_until.isoformat())
+            return None
         is_due = now - self._everything_at.get(project_id, datetime.min.replace(tzinfo=UTC)) > EVERYTHING_EVERY
         since = None if is_due else self._compared_until.get(project_id)
         index = self._snapshots.index(self._snapshots.latest())
@@ -97,14 +117,18 @@ class Exports:
         self._compared_until[project_id] = found.compared_until
         if is_due:
             self._everything_at[project_id] = now
+        if found.is_left:
+            rest = min(2 * rest, EVERYTHING_EVERY)
+            self._rests[project_id] = now + rest, rest
+        else:
+            self._rests.pop(project_id, None)
         return found
 
 
-def _storages(label_studio: LabelStudio, project_id: int, catalogue: Catalogue) -> list[int]:
-    """The project's target storages that write where the catalogue was made."""
-    place = catalogue.bucket, catalogue.prefix.rstrip("/")
+def _storages(label_studio: LabelStudio, project_id: int, catalogue: Catalogue) -> list[Storage]:
+    """The project's target storages that write where the catalogue was made, as they are now."""
     known = label_studio.annotation_storages(project_id)
-    return [int(s["id"]) for s in known if (s["bucket"], str(s["prefix"] or "").rstrip("/")) == place]
+    return [storage for storage in known if writes_to(storage, catalogue.bucket, catalogue.prefix)]
 
 
 def _lacking(saved: _Saved, catalogue: Catalogue, index: Index) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -27,7 +27,7 @@ from sync.metrics import SyncMetrics
 from sync.open_tasks import OpenTasks
 from sync.photos import NewPhotos
 from sync.pipeline.parameters import Value
-from sync.policy import Decision, Pending, decide
+from sync.policy import Decision, Pending, decide, nothing_to_learn
 from sync.publication import Publication
 from sync.registry import ChainPackage
 from sync.release.concern import STARTING_S, ReleaseConcern
@@ -90,12 +90,16 @@ class Loop:
         if is_sweep := time.monotonic() >= self._list_again_s:
             self._listed()
         runs = self.runs.list()
-        if is_sweep:
-            self._start_unstarted(runs)
+        if is_sweep and (unstarted := self.runs.unstarted(runs)):
+            self._start(unstarted)
         self.decided = decision, pending = self.decision(runs)
         self._log.info("annotations looked at", changed=pending.count, due=decision.due, reason=decision.reason)
         if decision.due:
-            self.retrain(decision.reason, by_itself=True)
+            try:
+                self.retrain(decision.reason, by_itself=True)
+            except NothingToLearn as error:  # the snapshot is made: as long as it would be the same, no run is due
+                self._log.info("no run", reason=str(error))
+                self.decided = decision, pending = nothing_to_learn(pending), pending
         sweep_s = max(self._list_again_s - time.monotonic(), 0.0)
         return sweep_s if decision.wait_s is None else min(sweep_s, max(decision.wait_s, 0.1))
 
@@ -109,6 +113,8 @@ class Loop:
         if working is not None:
             return Decision(due=False, reason=f"{pending.count} changed annotations; run {working.name} works"), pending
         decision = decide(pending, self.runs.started_today(now, runs), self.settings.retraining, now)
+        if decision.due and self._would_learn_nothing():
+            return nothing_to_learn(pending), pending
         if decision.due and self.decisions.is_under_way():
             reason = f"{decision.reason}; waits for the release that is under way"
             return Decision(due=False, reason=reason, wait_s=STARTING_S), pending
@@ -123,11 +129,12 @@ class Loop:
         """
         with self.metrics.timed("snapshot"):
             snapshot = self.snapshots.build(self._listed())
-        if not snapshot.photos["train"] or not snapshot.regions:
+        if not snapshot.teaches:
             raise NothingToLearn(
                 "There is nothing to learn from yet.",
                 cure="Annotate some photos; about six in ten of them are trained on.",
                 photos=sum(snapshot.photos.values()),
+                left_out=snapshot.left_out,
             )
         with self.metrics.timed("run request"):
             return self.runs.request(
@@ -144,6 +151,13 @@ class Loop:
         changes = self._compared[2]
         self.metrics.saw(len(catalogue.objects), changes)
         return Pending(len(changes), changes.first_at, changes.last_at)
+
+    def _would_learn_nothing(self) -> bool:
+        """The latest snapshot has nothing to train on, and one made now would be the same."""
+        latest = self.snapshots.latest()
+        if latest is None or latest.teaches or latest.may_heal:
+            return False
+        return not self._known_catalogue().changes_since(self.snapshots.index(latest))
 
     def _known_catalogue(self) -> Catalogue:
         return self._catalogue or self._listed()
@@ -163,14 +177,12 @@ class Loop:
             self.metrics.learnt_of([found.last_modified for found in fresh])
         return catalogue
 
-    def _start_unstarted(self, runs: Sequence[Run]) -> None:
-        """Those asked for by a worker that died before it told SageMaker."""
-        for run in runs:
-            if self.runs.arn(run) is None:
-                try:
-                    self.runs.start(run)
-                except RegistryFailed as error:  # one that SageMaker will never take is in no other's way
-                    self._log.error("run can't be started", run=run.name, error=str(error))
+    def _start(self, run: Run) -> None:
+        """Whoever asked for it died before it told SageMaker, or was refused."""
+        try:
+            self.runs.start(run)
+        except RegistryFailed as error:  # one that SageMaker will never take is in no other's way
+            self._log.error("run can't be started", run=run.name, error=str(error))
 
     # Package -> release -> open tasks
 

@@ -9,6 +9,7 @@ from rq import Queue
 from phenoloop.chain.release import supersedes
 from phenoloop.jobs import enqueue_prelabel, is_busy
 from phenoloop.labelling.client import LabelStudio, Project
+from phenoloop.labelling.storages import FINAL_SLASH, same_prefix, writes_to
 
 Behind = Mapping[int, tuple[int, ...]]
 """Project -> its tasks that are behind the release that is live for it."""
@@ -57,5 +58,9 @@ class OpenTasks:
 
     def _exports_to_us(self, project: Project) -> bool:
         storages = self.label_studio.annotation_storages(project.id)
-        ours = (self.bucket, self.annotations_prefix.rstrip("/"))
-        return any((s["bucket"], str(s["prefix"] or "").rstrip("/")) == ours for s in storages)
+        if any(writes_to(s, self.bucket, self.annotations_prefix) for s in storages):
+            return True
+        if any(s["bucket"] == self.bucket and same_prefix(s["prefix"], self.annotations_prefix) for s in storages):
+            log = structlog.get_logger().bind(project=project.id, prefix=self.annotations_prefix)
+            log.warning("project is left alone: its target storage writes beside our prefix", cure=FINAL_SLASH)
+        return False

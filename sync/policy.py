@@ -41,6 +41,11 @@ def decide(pending: Pending, runs_today: int, settings: RetrainingSettings, now:
     return Decision(due=True, reason=f"{pending.count} changed annotations, {what}", wait_s=0.0)
 
 
+def nothing_to_learn(pending: Pending) -> Decision:
+    """Whatever changed, a model can't be trained on any of what is there."""
+    return Decision(due=False, reason=f"{pending.count} changed annotations; nothing to learn from yet")
+
+
 def _seconds_until(since: datetime | None, length_s: float, now: datetime) -> float:
     """At most the whole length: a clock ahead of ours must not put a run off for longer."""
     if since is None:

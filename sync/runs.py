@@ -12,16 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from phenoloop.chain.release import Release
 from phenoloop.errors import RunEnded, RunMissing, SettingsInvalid
 from phenoloop.logs import current_trace_id
 from phenoloop.settings import StorageSettings, TrainingSettings
-from sync.executions import ENDED, FAILED, REQUESTED, Execution, execution
+from sync.executions import ENDED, FAILED, OVERTAKEN, REQUESTED, Execution, execution
 from sync.pipeline.definition import upsert
 from sync.pipeline.parameters import AUTO, Value, checked, defaults
-from sync.run_objects import RunObjects
+from sync.run_objects import Run, RunObjects
 from sync.sagemaker_errors import sagemaker_errors
 
 if TYPE_CHECKING:
@@ -30,35 +30,13 @@ if TYPE_CHECKING:
 
     from sync.snapshot import Snapshot
 
+__all__ = ["Run", "Runs"]
+
 STARTS_WITHIN = timedelta(minutes=10)
 """A run that SageMaker does not take for so long is in no other's way."""
 ATTEMPTS = 2
 """Of one snapshot by the policy; a person may go on."""
 DAY = timedelta(hours=24)
-
-
-class Run(BaseModel):
-    """What was asked for, and why."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    snapshot: str
-    """Name of the snapshot it learns from."""
-    index: str = ""
-    """Of the snapshot when the run was asked for, SHA-256; older records lack it."""
-    photos: dict[str, int]
-    """Of the snapshot, by split."""
-    parameters: dict[str, Value]
-    """Of the execution, as far as they differ from the pipeline's defaults."""
-    live_release: str
-    """Which the candidate has to beat."""
-    reason: str
-    by_itself: bool
-    """The policy started it; else a person did."""
-    requested_at: datetime
-    trace_id: str = ""
-    """Of the look or the command that asked for it: what its release and the jobs that follow log has it too."""
 
 
 class Runs:
@@ -70,6 +48,8 @@ class Runs:
         self._sagemaker, self._storage, self._training = sagemaker, storage, training
         self._objects = RunObjects(s3, storage.bucket, storage.runs_prefix)
         self._known: dict[str, Run] = {}
+        self._newest: Run | None = None
+        """When last listed."""
         self._arns: dict[str, str] = {}
         self._ended: dict[str, str] = {}
 
@@ -146,7 +126,9 @@ class Runs:
     def list(self) -> list[Run]:
         """Oldest first. Raises BucketMissing, StorageUnavailable."""
         names = [name.removesuffix(".json") for name in self._objects.names() if name.endswith(".json")]
-        return sorted(self._readable(names), key=lambda run: run.requested_at)
+        runs = sorted(self._readable(names), key=lambda run: run.requested_at)
+        self._newest = runs[-1] if runs else None
+        return runs
 
     def get(self, name: str) -> Run:
         """Raises RunMissing, StorageUnavailable."""
@@ -168,11 +150,15 @@ class Runs:
     def stop(self, run: Run) -> None:
         """Have SageMaker stop the execution: running jobs end within two minutes, nothing is registered.
 
-        Raises RunEnded, also if it was not started yet, RegistryFailed, SageMakerUnavailable.
+        One that was not started yet never will be. Raises RunEnded, StorageUnavailable, RegistryFailed,
+        SageMakerUnavailable.
         """
-        arn, status = self.arn(run), self.status(run)
-        if arn is None or status in ENDED:
+        status, arn = self.status(run), self.arn(run)
+        if status in ENDED:
             raise RunEnded("The run is not at work.", run=run.name, status=status)
+        if arn is None:
+            self._objects.write_once(_stop_of(run), json.dumps({"stopped_at": datetime.now(UTC).isoformat()}))
+            return
         with sagemaker_errors(run=run.name):
             self._sagemaker.stop_pipeline_execution(
                 PipelineExecutionArn=arn, ClientRequestToken=hashlib.sha256(f"stop {arn}".encode()).hexdigest()
@@ -190,23 +176,33 @@ class Runs:
         return self._objects.read(f"{run.name}/evaluation/report.html")
 
     def working(self, known: Sequence[Run] | None = None) -> Run | None:
-        """The newest run, unless it has ended or SageMaker does not take it; `known` spares listing them.
+        """The newest run that SageMaker took, or may be about to take, unless it has ended.
+
+        `known` spares listing them. Raises StorageUnavailable, RegistryFailed, SageMakerUnavailable.
+        """
+        for run in reversed(self.list() if known is None else known):
+            status, age = self.status(run), datetime.now(UTC) - run.requested_at
+            if self.arn(run) or (status == REQUESTED and age <= STARTS_WITHIN):
+                return None if status in ENDED else run
+        return None
+
+    def unstarted(self, known: Sequence[Run]) -> Run | None:
+        """The newest of the `known` runs, if it waits to be started and is in no other's way.
 
         Raises StorageUnavailable, RegistryFailed, SageMakerUnavailable.
         """
-        for run in (self.list() if known is None else known)[-1:]:
-            status, age = self.status(run), datetime.now(UTC) - run.requested_at
-            if status not in ENDED and not (status == REQUESTED and age > STARTS_WITHIN):
-                return run
-        return None
+        if not known or self.status(known[-1]) != REQUESTED or self.working(known[:-1]) is not None:
+            return None
+        return known[-1]
 
     def is_done_with(self, snapshot_name: str, known: Sequence[Run] | None = None) -> bool:
         """Whether a run has trained on it, still does, was stopped by someone, or has failed at it twice."""
         runs = [run for run in (self.list() if known is None else known) if run.snapshot == snapshot_name]
-        return len(runs) >= ATTEMPTS or any(self.status(run) != "Failed" for run in runs)
+        ends = [status for run in runs if (status := self.status(run)) != OVERTAKEN]
+        return len(ends) >= ATTEMPTS or any(status != "Failed" for status in ends)
 
     def started_today(self, now: datetime, known: Sequence[Run] | None = None) -> int:
-        """How many the policy started within the last 24 hours."""
+        """How many the policy asked for within the last 24 hours."""
         return sum(run.by_itself and run.requested_at > now - DAY for run in (self.list() if known is None else known))
 
     def _readable(self, names: Iterable[str]) -> Iterator[Run]:
@@ -252,18 +248,24 @@ class Runs:
         }
 
     def status(self, run: Run) -> str:
-        """SageMaker's, of what has ended asked once; Requested before it was told."""
+        """SageMaker's, of what has ended asked once; before it was told Requested, or Stopped or Overtaken for good."""
         if run.name in self._ended:
             return self._ended[run.name]
         arn = self.arn(run)
         if arn is None:
-            return REQUESTED
+            return self._status_untold(run)
         with sagemaker_errors(run=run.name):
             described = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
         status = str(described["PipelineExecutionStatus"])
         if status in ENDED:
             self._ended[run.name] = status
         return status
+
+    def _status_untold(self, run: Run) -> str:
+        if self._objects.has(_stop_of(run)):
+            return "Stopped"
+        newest = self._newest or (self.list() or [run])[-1]
+        return OVERTAKEN if newest.requested_at > run.requested_at else REQUESTED
 
     def arn(self, run: Run) -> str | None:
         """Of its execution; None before SageMaker was told. Raises StorageUnavailable."""
@@ -278,6 +280,11 @@ class Runs:
 def _identity_of(run_name: str) -> str:
     """What all attempts at a run share."""
     return run_name.partition("-")[0]
+
+
+def _stop_of(run: Run) -> str:
+    """Is there if it was stopped before it was started."""
+    return f"{run.name}/stopped.json"
 
 
 def _manifest_of(run_name: str, live: Release) -> str:

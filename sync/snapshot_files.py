@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from phenoloop.chain.bodies import at_most
 from phenoloop.chain.s3_errors import s3_errors
 from phenoloop.errors import BucketMissing, SnapshotMissing, WriteConflict
-from sync.index import Index, decode_index, decode_index_about, encode_index
+from sync.index import Index, State, decode_index, decode_index_about, encode_index
 from sync.split import Split
 
 if TYPE_CHECKING:
@@ -48,6 +48,16 @@ class Snapshot(_Frozen):
     index: str
     """SHA-256 of what it knew of each annotation object; of the latest snapshot what was last known."""
     url: str = Field(exclude=True)
+
+    @property
+    def teaches(self) -> bool:
+        """Whether a model could be trained on it."""
+        return bool(self.photos["train"] and self.regions)
+
+    @property
+    def may_heal(self) -> bool:
+        """Whether what it left out can become usable though no annotation changes."""
+        return any(self.left_out.get(state.value) for state in State if state.may_heal)
 
 
 class Pointer(_Frozen):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.world.world import World
+from ml_backend.__main__ import answer_promptly
 from ml_backend.bootstrap import build_backend
 from ml_backend.model import PhenoloopModel, phenoloop_model
 from phenoloop.logs import configure_logs
@@ -24,7 +25,9 @@ def product(world: World, **variables: str) -> Iterator[PhenoloopModel]:
         cache = {"PHENOLOOP_CHAIN__CACHE_FOLDER": str(Path(folder) / "cache")}
         os.environ.update(world.environment | cache | variables)
         configure_logs(level=logging.ERROR)
-        yield phenoloop_model(build_backend(read_settings()))()
+        model = phenoloop_model(build_backend(read_settings()))()
+        answer_promptly()
+        yield model
 
 
 def tasks(uris: Sequence[str]) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ def status(name: Name = LATEST, data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json
 
 @app.command()
 def stop(name: Name = LATEST, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Stop a run: its jobs end within two minutes, and nothing is registered."""
+    """Stop a run: its jobs end within two minutes, and nothing is registered. One not started yet never will be."""
     loop = loop_of(data_dir)
     run = run_named(loop, name)
     loop.runs.stop(run)
@@ -140,7 +140,7 @@ def _found(loop: Loop, run: Run, execution: Execution | None) -> dict[str, Any]:
     return {
         "name": run.name,
         "snapshot": run.snapshot,
-        "status": execution.status if execution else "Requested",
+        "status": execution.status if execution else loop.runs.status(run),
         "failure_reason": execution.failure_reason if execution else "",
         "execution": execution.arn if execution else None,
         "steps": [_step(step) for step in steps],

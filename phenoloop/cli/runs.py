@@ -91,7 +91,7 @@ def _summary(loop: Loop, run: Run) -> dict[str, Any]:
         "reason": run.reason,
         "snapshot": run.snapshot,
         "photos": run.photos,
-        "status": execution.status if execution else "Requested",
+        "status": execution.status if execution else loop.runs.status(run),
         "package": execution.package_arn if execution else None,
     }
 

@@ -47,10 +47,7 @@ def _seen(look: Callable[[Loop], dict[str, Any]], loop: Loop) -> dict[str, Any]:
 
 def _annotations(loop: Loop) -> dict[str, Any]:
     decision, pending = loop.decision()
-    latest = loop.snapshots.latest()
     text = f"a run is due: {decision.reason}" if decision.due else decision.reason
-    if decision.due and latest is not None and not latest.photos["train"]:
-        text += "; but none of them can be trained on (skipped, or all of photos for testing)"
     return {"changed": pending.count, "due": decision.due, "text": text}
 
 
@@ -60,7 +57,7 @@ def _run(loop: Loop) -> dict[str, Any]:
         return {"name": None, "text": "none yet"}
     run = runs[-1]
     execution = loop.runs.execution(run)
-    status = execution.status if execution else "Requested"
+    status = execution.status if execution else loop.runs.status(run)
     steps = dict(execution.steps) if execution else {}
     working = ", ".join(name for name, state in steps.items() if state in ("Starting", "Executing"))
     outcome = {"Executing": working, "Failed": execution.failure_reason if execution else ""}.get(status, "")

@@ -8,8 +8,8 @@ from typing import Any
 
 from phenoloop.connect.step import Step, done, left, right
 from phenoloop.connect.wanted import (
-    ANNOTATION_STORAGE,
     BACKEND_TITLE,
+    NOTHING_THERE,
     PHOTO_STORAGE,
     PROJECT,
     backend_settings,
@@ -17,12 +17,14 @@ from phenoloop.connect.wanted import (
     differences,
     our_backends,
     plain_reason,
-    same_prefix,
+    target_differences,
+    target_storage,
     webhook_settings,
     webhook_url,
 )
 from phenoloop.errors import LabelStudioRefused, SettingsInvalid
 from phenoloop.labelling.admin import LabelStudioAdmin
+from phenoloop.labelling.storages import is_at_work
 from phenoloop.settings import Settings
 
 
@@ -77,17 +79,14 @@ def wire_project(admin: LabelStudioAdmin, project_id: int, wiring: Wiring) -> It
 
 
 def _annotation_storage(admin: LabelStudioAdmin, project_id: int, wiring: Wiring) -> Step:
-    where = f"target storage s3://{wiring.bucket}/{wiring.annotations_prefix}"
-    for storage in admin.annotation_storages(project_id):
-        if storage["bucket"] == wiring.bucket and same_prefix(storage["prefix"], wiring.annotations_prefix):
-            wrong = "; ".join(differences(storage, ANNOTATION_STORAGE))
-            return (
-                left(f"{where}: {wrong}", "Edit it in Label Studio: Settings, Cloud Storage.")
-                if wrong
-                else right(where)
-            )
-    admin.add_annotation_storage(project_id, bucket=wiring.bucket, prefix=wiring.annotations_prefix)
-    return done(f"{where} added")
+    bucket, prefix = wiring.bucket, wiring.annotations_prefix
+    where = f"target storage s3://{bucket}/{prefix}"
+    storage = target_storage(admin.annotation_storages(project_id), bucket, prefix)
+    if storage is None:
+        admin.add_annotation_storage(project_id, bucket=bucket, prefix=prefix)
+        return done(f"{where} added")
+    wrong, cure = target_differences(storage, bucket, prefix)
+    return left(f"{where}: {wrong}", cure) if wrong else right(where)
 
 
 def _photo_storage(admin: LabelStudioAdmin, project_id: int, wiring: Wiring) -> Step:
@@ -104,9 +103,21 @@ def _photo_storage(admin: LabelStudioAdmin, project_id: int, wiring: Wiring) -> 
     if storages:
         return right("source storage " + ", ".join(f"s3://{s['bucket']}/{s['prefix'] or ''}" for s in storages))
     prefix = wiring.images_prefix.rstrip("/")
-    storage_id = admin.add_photo_storage(project_id, bucket=wiring.bucket, prefix=prefix, presign=False)
+    where = f"source storage s3://{wiring.bucket}/{prefix}"
+    try:
+        storage_id = admin.add_photo_storage(project_id, bucket=wiring.bucket, prefix=prefix, presign=False)
+    except LabelStudioRefused as error:
+        if NOTHING_THERE not in str(error.facts.get("reason", "")):
+            raise
+        return left(f"{where}: Label Studio takes none that is empty", "Upload a photo there, and connect again.")
     synced = admin.sync_photo_storage(storage_id)
-    return done(f"source storage s3://{wiring.bucket}/{prefix} added; {synced.get('last_sync_count') or 0} photos")
+    if synced and synced["status"] == "failed":
+        return left(
+            f"{where} added, but its sync failed", "Its reason stands in Label Studio: Settings, Cloud Storage."
+        )
+    if synced is None or is_at_work(synced):
+        return done(f"{where} added; Label Studio makes tasks of its photos")
+    return done(f"{where} added; {synced['last_sync_count'] or 0} photos")
 
 
 def _backend(admin: LabelStudioAdmin, project_id: int, wiring: Wiring) -> Iterator[Step]:

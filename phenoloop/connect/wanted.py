@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from phenoloop.labelling.admin import BLOCKED
+from phenoloop.labelling.storages import FINAL_SLASH, Storage, same_prefix, writes_to
 
 BACKEND_TITLE = "Phenoloop"
 PROJECT: Mapping[str, Any] = {"show_collab_predictions": True, "evaluate_predictions_automatically": True}
@@ -15,7 +16,10 @@ PHOTO_STORAGE: Mapping[str, Any] = {"use_blob_urls": True}
 """Tasks name their photo as `s3://bucket/key`, which the backend reads with its own credentials."""
 ANNOTATION_STORAGE: Mapping[str, Any] = {"can_delete_objects": True}
 """A deleted annotation's object goes too, so that what lies in S3 is what there is."""
+DELETIONS = "Deleted annotations would stay in S3: edit it in Label Studio: Settings, Cloud Storage."
 
+NOTHING_THERE = " not found."
+"""What Label Studio says of a source storage whose prefix holds no object yet."""
 ML_BLOCK = "Start Label Studio with ML_BLOCK_LOCAL_IP=false: it does not call private and loopback addresses."
 SSRF = "Start Label Studio with SSRF_PROTECTION_ENABLED=false: it does not send to private and loopback addresses."
 REACH = "Is the backend up, and is this its address as seen from Label Studio? Else give connect's --backend-url."
@@ -64,9 +68,18 @@ def our_backends(backends: Iterable[Mapping[str, Any]], user: str) -> list[Mappi
     return [b for b in backends if b.get("title") == BACKEND_TITLE or b.get("basic_auth_user") == user]
 
 
-def same_prefix(one: str | None, other: str | None) -> bool:
-    """Label Studio keeps prefixes with and without the final slash."""
-    return (one or "").strip("/") == (other or "").strip("/")
+def target_storage(storages: Iterable[Storage], bucket: str, prefix: str) -> Storage | None:
+    """The one that writes annotations there, else one that only a slash keeps from it."""
+    alike = [s for s in storages if s["bucket"] == bucket and same_prefix(s["prefix"], prefix)]
+    return next((s for s in alike if writes_to(s, bucket, prefix)), alike[0] if alike else None)
+
+
+def target_differences(storage: Storage, bucket: str, prefix: str) -> tuple[str, str]:
+    """What is not as it should be, and the cure; empty if all is well."""
+    if not writes_to(storage, bucket, prefix):
+        return f"it writes to {storage['prefix']}/, not to {prefix}", FINAL_SLASH
+    wrong = "; ".join(differences(storage, ANNOTATION_STORAGE))
+    return wrong, DELETIONS if wrong else ""
 
 
 def cure_of_refusal(reason: str, path: str) -> str:

@@ -7,6 +7,7 @@ from phenoloop.connect.step import Outcome
 from phenoloop.connect.wanted import PROJECT
 from phenoloop.labelling.admin import LabelStudioAdmin
 from phenoloop.labelling.client import Project
+from phenoloop.labelling.storages import is_at_work
 
 TITLE = "Vegetables"
 
@@ -40,7 +41,8 @@ def connect_project(
         if step.outcome is Outcome.LEFT:  # someone made it so in Label Studio
             structlog.get_logger().warning("connection left as it is", what=step.what, cure=step.cure)
     for storage in label_studio.photo_storages(project.id)[:1]:
-        label_studio.sync_photo_storage(int(storage["id"]))
+        if not is_at_work(storage):
+            label_studio.sync_photo_storage(int(storage["id"]))
     return project
 
 

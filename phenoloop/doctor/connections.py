@@ -8,7 +8,6 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 
 from phenoloop.connect.wanted import (
-    ANNOTATION_STORAGE,
     CREDENTIALS,
     ML_BLOCK,
     PHOTO_STORAGE,
@@ -18,7 +17,8 @@ from phenoloop.connect.wanted import (
     differences,
     our_backends,
     plain_reason,
-    same_prefix,
+    target_differences,
+    target_storage,
     webhook_settings,
     webhook_url,
 )
@@ -55,20 +55,19 @@ def photo_storage(loop: Loop) -> Finding:
 def annotation_storage(loop: Loop) -> Finding:
     """Whether annotations are written where the loop looks for them."""
     admin, given = loop.label_studio(), loop.settings.storage
+    bucket, prefix = given.bucket, given.annotations_prefix
     (project_id,) = loop.projects()
-    storages = admin.annotation_storages(project_id)
-    ours = [s for s in storages if s["bucket"] == given.bucket and same_prefix(s["prefix"], given.annotations_prefix)]
-    if not ours:
-        return failed(f"no S3 target storage writes to s3://{given.bucket}/{given.annotations_prefix}", CONNECT)
-    if wrong := differences(ours[0], ANNOTATION_STORAGE):
-        return failed("; ".join(wrong), "Deleted annotations would stay in S3: edit the target storage.")
-    if said := _unlisted(admin.check_annotation_storage, ours[0]):
+    ours = target_storage(admin.annotation_storages(project_id), bucket, prefix)
+    if ours is None:
+        return failed(f"no S3 target storage writes to s3://{bucket}/{prefix}", CONNECT)
+    wrong, cure = target_differences(ours, bucket, prefix)
+    if wrong:
+        return failed(wrong, cure)
+    if said := _unlisted(admin.check_annotation_storage, ours):
         return failed(said, LS_CREDENTIALS)
-    if ours[0].get("status") == "failed":
-        return failed(
-            f"its last sync failed: {_last_line(ours[0])}", "See Label Studio's log; may it s3:PutObject there?"
-        )
-    return ok(f"s3://{given.bucket}/{given.annotations_prefix}, listed by Label Studio")
+    if ours.get("status") == "failed":
+        return failed(f"its last sync failed: {_last_line(ours)}", "See Label Studio's log; may it s3:PutObject there?")
+    return ok(f"s3://{bucket}/{prefix}, listed by Label Studio")
 
 
 def backend(loop: Loop) -> Finding:

@@ -12,11 +12,11 @@ from typing import Any
 
 from phenoloop.errors import LabelStudioUnavailable
 from phenoloop.labelling.client import LabelStudio, Task
+from phenoloop.labelling.storages import is_at_work
 
 AT_ONCE = 200
 SYNC_TIMEOUT_S = 1800.0
 _LOOK_EVERY_S = 2.0
-_AT_WORK = frozenset({"initialized", "queued", "in_progress"})
 
 
 def tasks_by_photo(label_studio: LabelStudio, project_id: int, image_key: str) -> dict[str, Task]:
@@ -36,6 +36,7 @@ def make_tasks(
     """
     storages = [s for s in label_studio.photo_storages(project_id) if any(_holds(s, url) for url in photos)]
     for storage in storages:
+        _wait(label_studio, project_id, int(storage["id"]))  # sync may have asked, too
         label_studio.sync_photo_storage(int(storage["id"]))
         _wait(label_studio, project_id, int(storage["id"]))
     there = tasks_by_photo(label_studio, project_id, image_key) if storages else {}
@@ -62,11 +63,11 @@ def _holds(storage: Mapping[str, Any], url: str) -> bool:
 
 
 def _wait(label_studio: LabelStudio, project_id: int, storage_id: int) -> None:
-    """Until the sync is over, which a Label Studio with queues does in the background."""
+    """Until no sync of it is under way."""
     until_s = time.monotonic() + SYNC_TIMEOUT_S
     while time.monotonic() < until_s:
-        status = next(s.get("status") for s in label_studio.photo_storages(project_id) if int(s["id"]) == storage_id)
-        if status not in _AT_WORK:
+        (storage,) = [s for s in label_studio.photo_storages(project_id) if int(s["id"]) == storage_id]
+        if not is_at_work(storage):
             return
         time.sleep(_LOOK_EVERY_S)
     raise LabelStudioUnavailable("Label Studio's source storage does not come to the end of its sync.", id=storage_id)

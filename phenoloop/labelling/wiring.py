@@ -4,10 +4,14 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from phenoloop.errors import LabelStudioUnavailable
 from phenoloop.labelling.answers import as_documented
 from phenoloop.labelling.http import Http
 from phenoloop.labelling.records import Project, project_of
 from phenoloop.labelling.task_list import PAGE
+
+_TOO_SLOW = frozenset({"too slow", "ReadTimeout", "ReadTimeoutError"})
+_GATEWAY_TIMEOUT = 504
 
 
 class Wiring:
@@ -52,12 +56,15 @@ class Wiring:
 
     @as_documented()
     def photo_storages(self, project_id: int) -> list[dict[str, Any]]:
-        """The S3 source storages, each with `id`, `bucket`, `prefix`, `status`, `last_sync_count`."""
+        """The S3 source storages, each with `id`, `bucket`, `prefix`, `status`, `last_sync`, `last_sync_count`, `meta`.
+
+        Label Studio first looks whether what it calls under way still is.
+        """
         return list(self._http.get("/api/storages/s3", {"project": project_id}))
 
     @as_documented()
     def annotation_storages(self, project_id: int) -> list[dict[str, Any]]:
-        """The S3 target storages, each with `id`, `bucket`, `prefix`, `status`."""
+        """The S3 target storages, each with `id`, `bucket`, `prefix`, `status`, `meta`."""
         return list(self._http.get("/api/storages/export/s3", {"project": project_id}))
 
     @as_documented()
@@ -93,14 +100,26 @@ class Wiring:
         return int(self._http.post("/api/storages/export/s3", body)["id"])
 
     @as_documented()
-    def sync_photo_storage(self, storage_id: int) -> dict[str, Any]:
-        """Make tasks of new photos. Done on return unless Label Studio runs with queues: see `status`."""
-        return dict(self._http.post(f"/api/storages/s3/{storage_id}/sync", {}, repeatable=True))
+    def sync_photo_storage(self, storage_id: int) -> dict[str, Any] | None:
+        """Make tasks of new photos; not to be asked for while the storage `is_at_work`.
+
+        Returns the storage: done unless Label Studio runs with queues, see `status`. None if it takes longer than an
+        answer may: Label Studio goes on.
+        """
+        return self._sync(f"/api/storages/s3/{storage_id}/sync")
 
     @as_documented()
-    def sync_annotation_storage(self, storage_id: int) -> dict[str, Any]:
-        """Write every annotation to the storage again. Not repeated: it may go on though no answer came in time."""
-        return dict(self._http.post(f"/api/storages/export/s3/{storage_id}/sync", {}))
+    def sync_annotation_storage(self, storage_id: int) -> dict[str, Any] | None:
+        """Write every annotation to the storage again; else as `sync_photo_storage`."""
+        return self._sync(f"/api/storages/export/s3/{storage_id}/sync")
+
+    def _sync(self, path: str) -> dict[str, Any] | None:
+        try:
+            return dict(self._http.post(path, {}))
+        except LabelStudioUnavailable as error:
+            if error.facts.get("problem") in _TOO_SLOW or error.facts.get("status") == _GATEWAY_TIMEOUT:
+                return None
+            raise
 
     # The backend
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from phenoloop.errors import RegistryFailed
 from sync.console.releases import Evaluation, Evaluations
-from sync.executions import ENDED, REQUESTED, Execution
+from sync.executions import ENDED, Execution
 from sync.loop import Loop
 from sync.runs import Run
 
@@ -19,7 +19,7 @@ class Shown:
 
     run: Run
     status: str
-    """SageMaker's; Requested before it was told, empty if it does not know the run any more."""
+    """As `Runs.status`; empty if SageMaker does not know the run any more."""
 
     @property
     def is_at_work(self) -> bool:
@@ -31,12 +31,9 @@ class Told:
     """All of one run."""
 
     run: Run
+    status: str
     execution: Execution | None
     evaluation: Evaluation | None
-
-    @property
-    def status(self) -> str:
-        return self.execution.status if self.execution else REQUESTED
 
     @property
     def version(self) -> str:
@@ -53,7 +50,8 @@ def runs(loop: Loop) -> list[Shown]:
 def told(loop: Loop, evaluations: Evaluations, name: str) -> Told:
     """Raises RunMissing, StorageUnavailable, RegistryFailed, SageMakerUnavailable."""
     run = loop.runs.get(name)
-    return Told(run, loop.runs.execution(run), evaluations.of(name))
+    execution = loop.runs.execution(run)
+    return Told(run, execution.status if execution else loop.runs.status(run), execution, evaluations.of(name))
 
 
 def _status(loop: Loop, run: Run) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 REFUSED = (EndpointRefused, SmokeTestFailed, ShadowFailed, AlarmRaised, NotAChain)
 """Another look would find the same."""
 GIVE_UP_S = 900.0
-"""On endpoints that are in service and fail at the smoke test."""
+"""On endpoints that are in service and fail at the smoke test, each time since they first did."""
 STARTING_S = 2.0
 """Between two looks at endpoints that start."""
 WATCHING_S = 10.0
@@ -53,11 +54,14 @@ class ReleaseConcern:
         metrics: SyncMetrics,
         *,
         asked_by: Callable[[str | None], str | None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`asked_by`: run -> the id under which it was asked for."""
         self._sagemaker, self._releaser, self._retirement = sagemaker, releaser, Retirement.of(releaser)
         self._settings, self._metrics, self._asked_by = settings, metrics, asked_by
-        self._failing_since_s: dict[str, float] = {}
+        self._clock = clock
+        self._failing_since_s: dict[tuple[str, datetime], float] = {}
+        """Of the decision that was failing at the last look, by what was decided for and when."""
         self._log = structlog.get_logger()
 
     def look(self) -> float:
@@ -80,7 +84,9 @@ class ReleaseConcern:
         except (*REFUSED, EndpointUnavailable) as error:
             if isinstance(error, EndpointUnavailable) and not self._has_failed_for_long(choice):
                 raise
+            self._failing_since_s.clear()
             return self._give_up(choice, str(error))
+        self._failing_since_s.clear()
         if rollout.has_failed:  # whoever noted it died before the registry was told
             self._end(choice, rollout.outcome, rollout.reason)
             return STARTING_S
@@ -197,5 +203,6 @@ class ReleaseConcern:
 
     def _has_failed_for_long(self, choice: Choice) -> bool:
         """Its endpoints are in service, but don't answer a photo."""
-        since_s = self._failing_since_s.setdefault(identity(choice), time.monotonic())
-        return time.monotonic() - since_s > GIVE_UP_S
+        decision, now_s = (identity(choice), choice.decided_at), self._clock()
+        self._failing_since_s = {decision: self._failing_since_s.get(decision, now_s)}
+        return now_s - self._failing_since_s[decision] > GIVE_UP_S

@@ -20,6 +20,7 @@ PICTURES = Path(__file__).parents[2] / "artifacts" / "browser"
 class Photo:
     project_id: int
     task_id: int
+    prediction_id: int
     predicted: list[dict[str, Any]]
     """The prediction's result items."""
 
@@ -53,9 +54,9 @@ def photos(stack: RunningStack) -> Iterator[Photo]:
 
     def untouched() -> Iterator[Photo]:
         for task in label_studio.tasks(status["project_id"]):
-            (prediction,) = eventually(lambda task_id=task.id: label_studio.predictions(task_id))  # type: ignore[misc]
+            *_, prediction = eventually(lambda task_id=task.id: label_studio.predictions(task_id))  # type: ignore[misc]
             if not label_studio.annotations(task.id) and len(masks(prediction["result"])) >= 2:
-                yield Photo(status["project_id"], task.id, prediction["result"])
+                yield Photo(status["project_id"], task.id, prediction["id"], prediction["result"])
 
     return untouched()
 
@@ -84,6 +85,19 @@ def test_a_correction_reaches_s3_and_is_seen_by_sync(annotator: Annotator, stack
     origins = [item["origin"] for item in masks(annotation["result"])]
     assert sorted(origins) == ["prediction"] * (len(origins) - 1) + ["prediction-changed"]
     assert eventually(lambda: stack.heard("annotation changed", annotation=annotation["id"]))["is_there"]
+
+
+def test_whoever_is_at_a_task_while_a_new_release_predicts_it_can_submit(
+    annotator: Annotator, stack: RunningStack, photo: Photo
+) -> None:
+    label_studio, version = stack.label_studio(), stack.status()["release"]
+    annotator.open_task(photo.project_id, photo.task_id)
+    annotator.wait_for_regions(len(masks(photo.predicted)))
+    label_studio.replace_prediction(photo.prediction_id, {"result": [], "score": 0.0, "model_version": version})
+    annotator.submit()
+    (annotation,) = eventually(lambda: label_studio.annotations(photo.task_id))
+    assert len(masks(annotation["result"])) == len(masks(photo.predicted))
+    assert annotation["parent_prediction"] == photo.prediction_id
 
 
 def test_a_box_drawn_with_the_smart_tool_comes_back_as_a_mask(annotator: Annotator, photo: Photo) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from loc360.wire import Box, DetectorReply, decode_detector_request, encode_detector_reply, encode_error
 from phenoloop.chain.images import ImageStore
 from phenoloop.chain.releases import Release, ReleaseStore
+from phenoloop.errors import EndpointUnavailable
 from phenoloop.labelling.client import LabelStudio, Project, Task
 from phenoloop.settings import ReleaseSettings, StorageSettings, TrainingSettings
 from sync.open_tasks import OpenTasks
@@ -49,10 +50,13 @@ class Models:
 
     def __init__(self) -> None:
         self.broken = False
+        self.unavailable = False
         self.blind: str | None = None
         """An endpoint, a detector, that finds nothing."""
 
     def invoke(self, endpoint_name: str, payload: str) -> str:
+        if self.unavailable:
+            raise EndpointUnavailable("The endpoint failed.", endpoint=endpoint_name)
         if self.broken:
             return encode_error("broken", "I am.")
         if endpoint_name == self.blind:

@@ -38,7 +38,9 @@ def walk_through(label_studio: LabelStudio, bucket: str) -> None:
 
     photos = label_studio.add_photo_storage(project.id, bucket=bucket, prefix="images")
     label_studio.add_annotation_storage(project.id, bucket=bucket, prefix="contract-annotations/")
-    assert label_studio.sync_photo_storage(photos)["last_sync_count"] >= 2
+    synced = label_studio.sync_photo_storage(photos)
+    assert synced is not None
+    assert synced["last_sync_count"] >= 2
     assert [storage["id"] for storage in label_studio.photo_storages(project.id)] == [photos]
     assert label_studio.annotation_storages(project.id)[0]["prefix"] == "contract-annotations"
 

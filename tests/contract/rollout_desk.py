@@ -17,6 +17,8 @@ ALL_STEPS = ["endpoints", "alarms", "smoke", "shadow", "canary", "live", "publis
 class RolloutDesk(Aws):
     def __init__(self, folder: Path, **release: Any) -> None:
         super().__init__(folder)
+        self.now_s = 0.0
+        """By which a concern loses its patience."""
         self.configure(**release)
 
     def configure(self, **release: Any) -> None:
@@ -36,7 +38,14 @@ class RolloutDesk(Aws):
                 "queue_url": "",
             }
         )
-        return ReleaseConcern(self.sagemaker, self.releaser, settings, SyncMetrics(), asked_by=lambda _: None)
+        return ReleaseConcern(
+            self.sagemaker,
+            self.releaser,
+            settings,
+            SyncMetrics(),
+            asked_by=lambda _: None,
+            clock=lambda: self.now_s,
+        )
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):

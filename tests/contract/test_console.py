@@ -19,7 +19,7 @@ from sync.console.sources import Sources
 from sync.console.trying import TryBox
 from sync.registry import ChainArtifacts, chain_package
 from tests.contract.chain_aws import BUCKET
-from tests.contract.test_loop import Around
+from tests.contract.loop_around import Around
 from tests.unit.annotation_objects import box
 from tests.unit.console_things import PASSWORD, FakeDepth, FakePredictions, Visitor, saved
 

@@ -1,5 +1,6 @@
 """The API client against recordings of Label Studio 1.23.2; integration tests walk the same way through a real one."""
 
+import socket
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import stamina
 
 from phenoloop.errors import LabelStudioRefused, LabelStudioUnavailable
 from phenoloop.labelling.client import LabelStudio
+from phenoloop.labelling.storages import is_at_work, is_stuck
 from tests.contract.label_studio_walk import BOX, LABEL_CONFIG, predict_twice, walk_through
 from tests.contract.recorded_label_studio import RecordedLabelStudio, recorded
 
@@ -96,6 +98,38 @@ def test_a_request_that_makes_something_is_sent_once():
         with pytest.raises(LabelStudioUnavailable):
             LabelStudio(server.url, "token").create_project("Contract", LABEL_CONFIG, show_collab_predictions=True)
         assert not server.is_finished
+
+
+def test_a_sync_that_outlasts_its_answer_goes_on_and_is_asked_for_once():
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        label_studio = LabelStudio(f"http://127.0.0.1:{mute.getsockname()[1]}", "token", timeout_s=0.2)
+
+        assert label_studio.sync_photo_storage(3) is None
+
+        mute.accept()[0].close()
+        mute.setblocking(False)  # noqa: FBT003  # its own name for it
+        with pytest.raises(BlockingIOError):
+            mute.accept()
+
+
+def test_a_sync_that_outlasts_a_proxys_patience_goes_on():
+    sync = exchange("api_walk_through", "/api/storages/s3/3/sync")
+    with RecordedLabelStudio([sync | {"status": 504, "answer": None}]) as server:
+        assert LabelStudio(server.url, "token").sync_photo_storage(3) is None
+
+
+def test_a_sync_that_label_studio_can_not_begin_is_asked_for_once():
+    sync = exchange("api_walk_through", "/api/storages/s3/3/sync")
+    with RecordedLabelStudio([sync | {"status": 500}, sync]) as server:
+        with pytest.raises(LabelStudioUnavailable):
+            LabelStudio(server.url, "token").sync_photo_storage(3)
+        assert not server.is_finished
+
+
+def test_a_storage_that_label_studio_works_on_says_so():
+    added = exchange("api_walk_through", "/api/storages/export/s3")["answer"]
+    synced = exchange("api_walk_through", "/api/storages/s3/3/sync")["answer"]
+    assert (added["status"], is_stuck(added), is_at_work(synced)) == ("queued", True, False)  # stuck by now
 
 
 def test_a_label_studio_that_is_not_there_is_unavailable():

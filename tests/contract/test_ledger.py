@@ -16,7 +16,7 @@ from sync.open_tasks import OpenTasks
 from sync.registry import ChainArtifacts
 from sync.runs import Run, Runs
 from tests.contract.chain_aws import BUCKET
-from tests.contract.test_loop import STORAGE, TRAINING, Around
+from tests.contract.loop_around import STORAGE, TRAINING, Around
 from tests.unit.annotation_objects import Counting
 from tests.unit.ledger_things import PROJECT, Desk, gaps, reached
 

@@ -1,111 +1,22 @@
 """Corrections become one run and an approved package one release, by however many workers and restarts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from moto import mock_aws
-from pydantic import SecretStr
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from phenoloop.cli.releases import wait_until_live
 from phenoloop.errors import NothingToLearn
-from phenoloop.jobs import enqueue_prelabel
-from phenoloop.labelling.client import LabelStudio
 from phenoloop.logs import traced
-from phenoloop.settings import (
-    BackendSettings,
-    ChainSettings,
-    LabelStudioSettings,
-    ReleaseSettings,
-    RetrainingSettings,
-    Settings,
-    StorageSettings,
-    TrainingSettings,
-)
-from sync.loop import Loop
-from sync.open_tasks import Behind, OpenTasks
 from sync.registry import chain_package
-from sync.runs import Runs
-from sync.snapshot import SnapshotStore
-from tests.contract.chain_aws import BUCKET, GROUP, IMAGE, ROLE, Aws
-from tests.unit.annotation_objects import Annotated, box
+from tests.contract.chain_aws import BUCKET
+from tests.contract.loop_around import AllBehind, Around
+from tests.unit.annotation_objects import box
 from tests.unit.backend_fakes import FakeQueue
-
-STORAGE = StorageSettings(bucket=BUCKET)
-TRAINING = TrainingSettings(package_group=GROUP, role_arn=ROLE, training_image=f"{IMAGE}-training", serving_image=IMAGE)
-RETRAINING = RetrainingSettings(minimum_changes=3, quiet_s=0, sweep_every_s=60)
-
-
-class NoProjects:
-    """A Label Studio that nobody works in."""
-
-    def projects(self) -> list[Any]:
-        return []
-
-
-class AllBehind:
-    """Open tasks of one project, none of them predicted by whatever is live."""
-
-    def __init__(self, queue: FakeQueue) -> None:
-        self.queue = queue
-        self.task_ids: tuple[int, ...] = (1, 2)
-
-    def are_being_predicted(self) -> bool:
-        return False
-
-    def behind(self, version: str, canary: Mapping[int, str]) -> Behind:
-        return {7: self.task_ids} if self.task_ids else {}
-
-    def predict(self, behind: Behind) -> None:
-        for project_id, task_ids in behind.items():
-            enqueue_prelabel(cast("Any", self.queue), project_id, task_ids)
-
-
-class Around:
-    """A bucket with annotations, a registry with a live chain, and any number of workers' loops."""
-
-    def __init__(self, folder: Path) -> None:
-        self.aws = Aws(folder)
-        self.annotated = Annotated(self.aws.s3, BUCKET)
-        self.first = self.aws.register(self.aws.upload())
-        self.aws.deploy(self.first)
-
-    def loop(self, *, tasks: "AllBehind | None" = None, **retraining: Any) -> Loop:
-        aws, label_studio = self.aws, cast("LabelStudio", NoProjects())
-        settings = Settings(
-            storage=STORAGE,
-            training=TRAINING,
-            release=ReleaseSettings(open_tasks_a_minute=10**9),
-            chain=ChainSettings(release_refresh_s=1e-9),
-            retraining=RETRAINING.model_copy(update=retraining),
-            label_studio=LabelStudioSettings(url="http://label-studio", token=SecretStr("token")),
-            backend=BackendSettings(password=SecretStr("password of tests")),
-            queue_url="",
-        )
-        return Loop(
-            s3=aws.s3,
-            sagemaker=aws.sagemaker,
-            label_studio=label_studio,
-            snapshots=SnapshotStore(aws.s3, BUCKET, images=self.annotated.images()),
-            runs=Runs(aws.s3, aws.sagemaker, STORAGE, TRAINING),
-            releases=aws.store,
-            releaser=aws.releaser,
-            open_tasks=cast("Any", tasks) or OpenTasks(label_studio, cast("Any", FakeQueue()), BUCKET, "annotations/"),
-            settings=settings,
-        )
-
-    def annotate(self, *numbers: int) -> None:
-        for number in numbers:
-            self.annotated.save(number)
-
-    def executions(self) -> int:
-        known = self.aws.sagemaker.list_pipelines()["PipelineSummaries"]
-        if not known:
-            return 0
-        return len(self.aws.sagemaker.list_pipeline_executions(PipelineName="phenoloop")["PipelineExecutionSummaries"])
 
 
 @pytest.fixture
@@ -177,9 +88,54 @@ def test_a_person_need_not_wait_for_the_policy(around: Around) -> None:
     assert (is_new, run.by_itself, around.executions()) == (True, False, 1)
 
 
-def test_without_a_training_photo_there_is_nothing_to_learn(around: Around) -> None:
+def test_a_run_that_nobody_came_to_start_is_started_by_the_next_sweep(around: Around) -> None:
+    around.annotate(1, 2, 3)
+    around.loop().annotations()
+    (run,) = around.loop().runs.list()
+    around.aws.s3.delete_object(Bucket=BUCKET, Key=f"runs/{run.name}/execution.json")
+    around.loop().annotations()
+    assert around.loop().runs.arn(run)
+
+
+def test_a_person_who_asks_for_a_run_hears_that_there_is_nothing_to_learn(around: Around) -> None:
+    around.skip(1, 2, 3)
+    around.loop().annotations()
     with pytest.raises(NothingToLearn):
         around.loop().retrain("asked for", by_itself=False)
+
+
+def test_nothing_to_learn_is_found_once_and_is_no_failure(around: Around) -> None:
+    around.skip(1, 2, 3)
+    loop = around.loop()
+    with capture_logs() as lines:
+        pauses_s = [loop.annotations(), loop.annotations()]
+    assert loop.decided is not None
+    assert (loop.decided[0].due, loop.decided[0].reason) == (False, "3 changed annotations; nothing to learn from yet")
+    assert len([line for line in lines if line["event"] == "no run"]) == 1
+    assert min(pauses_s) > 50, "the next sweep is soon enough"
+    assert around.loop().decision() == loop.decided, "any other process says the same"
+
+
+def test_one_annotation_to_learn_from_starts_the_run_that_was_put_off(around: Around) -> None:
+    around.skip(1, 2, 3)
+    loop = around.loop()
+    loop.annotations()
+    around.annotate(2)
+    loop.annotation_changed("annotations/2")
+    loop.annotations()
+    assert around.executions() == 1
+
+
+def test_photos_that_come_after_their_annotations_start_the_run_that_was_put_off(around: Around) -> None:
+    for number in (1, 2, 3):
+        around.annotated.save(number, f"s3://{BUCKET}/images/late{number}.jpg")
+    loop = around.loop(sweep_every_s=0.001)
+    loop.annotations()
+    assert around.executions() == 0
+    for number in (1, 2, 3):
+        around.annotated.photo(f"late{number}.jpg")
+    loop.annotations()
+    assert around.executions() == 1
 
 
 def test_the_newest_approved_package_goes_live(around: Around) -> None:

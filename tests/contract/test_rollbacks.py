@@ -11,8 +11,9 @@ from moto import mock_aws
 
 from phenoloop.chain.releases import Release
 from phenoloop.connect.endpoints import adopted_release, go_live
-from phenoloop.errors import RegistryFailed
-from sync.registry import chain_package
+from phenoloop.errors import EndpointUnavailable, RegistryFailed
+from sync.registry import ChainPackage, chain_package
+from sync.release.concern import GIVE_UP_S, ReleaseConcern
 from tests.contract.chain_aws import BUCKET, IMAGE, ROLE
 from tests.contract.rollout_desk import ALL_STEPS, RolloutDesk, facts
 from tests.unit.fake_models import manifest
@@ -92,16 +93,49 @@ def test_a_chain_that_is_approved_again_goes_the_whole_way_again(desk: RolloutDe
     package = chain_package(desk.sagemaker, after.package_arn)
     desk.concern.roll_back("a test")
     desk.look()
-    desk.sagemaker.update_model_package(
-        ModelPackageArn=package.arn,
-        ModelApprovalStatus="Approved",
-        CustomerMetadataProperties={"manifest": package.artifacts.manifest_url},
-    )
+    _approve_again(desk, package)
     desk.look()
     assert desk.store.live() == after
     rollout = desk.rollouts.find(after.name)
     assert rollout is not None
     assert (rollout.attempt, rollout.outcome, [step.name for step in rollout.steps]) == (2, "live", ALL_STEPS)
+
+
+# Patience
+
+
+def test_endpoints_that_fail_at_every_look_for_long_are_given_up(desk: RolloutDesk) -> None:
+    package = desk.register(desk.upload())
+    concern = desk.concern
+    _fails(desk, concern, at_s=0)
+    _fails(desk, concern, at_s=GIVE_UP_S)
+    assert desk.status(package) == "Approved"
+    desk.now_s += 1
+    concern.look()
+    assert desk.status(package) == "Rejected"
+
+
+def test_an_error_long_after_another_that_passed_is_a_first_one(desk: RolloutDesk) -> None:
+    desk.configure(keep_previous_s=0)
+    before = desk.register(desk.upload())
+    concern = desk.concern
+    _fails(desk, concern, at_s=0)
+    desk.models.unavailable = False
+    concern.look()
+    desk.released(segmenter=b"better")
+    concern.roll_back("nothing is left of the one before, so it is tested anew")
+    _fails(desk, concern, at_s=7 * 86400)
+    assert desk.status(before) == "Approved"
+
+
+def test_a_chain_that_is_approved_anew_gets_all_the_patience_again(desk: RolloutDesk) -> None:
+    package = chain_package(desk.sagemaker, desk.register(desk.upload()))
+    concern = desk.concern
+    _fails(desk, concern, at_s=0)
+    concern.reject(package, "a test")
+    _approve_again(desk, package)
+    _fails(desk, concern, at_s=GIVE_UP_S + 1)
+    assert desk.status(package.arn) == "Approved"
 
 
 # Retirement
@@ -189,6 +223,21 @@ def test_endpoints_grow_with_their_calls_if_they_may(desk: RolloutDesk) -> None:
 
 
 # Helpers
+
+
+def _approve_again(desk: RolloutDesk, package: ChainPackage) -> None:
+    """With the metadata, which moto would forget."""
+    desk.sagemaker.update_model_package(
+        ModelPackageArn=package.arn,
+        ModelApprovalStatus="Approved",
+        CustomerMetadataProperties={"manifest": package.artifacts.manifest_url},
+    )
+
+
+def _fails(desk: RolloutDesk, concern: ReleaseConcern, *, at_s: float) -> None:
+    desk.now_s, desk.models.unavailable = at_s, True
+    with pytest.raises(EndpointUnavailable):
+        concern.look()
 
 
 def _created(desk: RolloutDesk) -> list[str]:

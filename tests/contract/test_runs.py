@@ -7,11 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from phenoloop.errors import RunMissing, SettingsInvalid
+from phenoloop.errors import RegistryFailed, RunEnded, RunMissing, SettingsInvalid
 from phenoloop.settings import StorageSettings, TrainingSettings
-from sync.runs import Runs
+from sync.runs import STARTS_WITHIN, Run, Runs
 from sync.snapshot import Snapshot
 from tests.unit.fake_models import release
 
@@ -44,6 +45,11 @@ class Aws:
         self.s3: Any = boto3.client("s3", region_name="us-east-1")
         self.sagemaker: Any = boto3.client("sagemaker", region_name="us-east-1")
         self.s3.create_bucket(Bucket=BUCKET)
+        self.refuses, self.is_at_work = False, False
+        """What SageMaker does with executions; moto's own succeed at once."""
+        on = self.sagemaker.meta.events.register
+        on("before-call.sagemaker.StartPipelineExecution", self._refuse)
+        on("after-call.sagemaker.DescribePipelineExecution", self._tell)
 
     def runs(self, **changes: Any) -> Runs:
         training = TRAINING.model_copy(update=changes)
@@ -51,6 +57,16 @@ class Aws:
 
     def executions(self) -> int:
         return len(self.sagemaker.list_pipeline_executions(PipelineName="phenoloop")["PipelineExecutionSummaries"])
+
+    def _refuse(self, **_: Any) -> None:
+        if self.refuses:
+            raise ClientError(
+                {"Error": {"Code": "ResourceLimitExceeded", "Message": "a test"}}, "StartPipelineExecution"
+            )
+
+    def _tell(self, parsed: dict[str, Any], **_: Any) -> None:
+        if self.is_at_work:
+            parsed["PipelineExecutionStatus"] = "Executing"
 
 
 @pytest.fixture
@@ -153,3 +169,60 @@ def test_the_report_of_a_run_that_was_not_evaluated_is_missing(aws: Aws) -> None
     run, _ = aws.runs().request(snapshot(), LIVE, reason="a test", by_itself=False)
     with pytest.raises(RunMissing):
         aws.runs().report(run)
+
+
+# Asked for, but not started
+
+
+def test_of_runs_that_sagemaker_refused_only_the_newest_is_started_later(aws: Aws) -> None:
+    runs = aws.runs()
+    for number in range(3):
+        refused(aws, f"snapshot-{number}")
+    known = runs.list()
+    assert [runs.status(run) for run in known] == ["Overtaken", "Overtaken", "Requested"]
+    assert runs.unstarted(known) == known[-1]
+    runs.start(known[-1])
+    assert runs.unstarted(known) is None
+
+
+def test_a_run_that_was_refused_waits_for_the_one_at_work(aws: Aws) -> None:
+    asked(aws.runs())
+    waiting = refused(aws, "snapshot-2")
+    aws.is_at_work = True
+    assert aws.runs().unstarted(aws.runs().list()) is None
+    aws.is_at_work = False
+    assert aws.runs().unstarted(aws.runs().list()) == waiting
+
+
+def test_a_run_that_sagemaker_does_not_take_hides_none_that_is_at_work(aws: Aws) -> None:
+    runs, aws.is_at_work = aws.runs(), True
+    at_work = runs.get(asked(runs)[0])
+    just_now = refused(aws, "snapshot-2")
+    long_ago = just_now.model_copy(update={"requested_at": just_now.requested_at - 2 * STARTS_WITHIN})
+    assert runs.working([at_work, just_now]) == just_now
+    assert runs.working([at_work, long_ago]) == at_work
+
+
+def test_what_an_overtaken_run_should_have_learnt_may_be_asked_for_again(aws: Aws) -> None:
+    overtaken = refused(aws, "snapshot-1")
+    refused(aws, "snapshot-2")
+    assert not aws.runs().is_done_with("snapshot-1")
+    assert asked(aws.runs(), "snapshot-1") == (f"{overtaken.name}-2", True)
+
+
+def test_a_run_that_is_stopped_before_it_was_started_never_is(aws: Aws) -> None:
+    run, runs = refused(aws), aws.runs()
+    runs.stop(run)
+    assert (runs.status(run), runs.unstarted([run]), runs.is_done_with(run.snapshot)) == ("Stopped", None, True)
+    with pytest.raises(RunEnded):
+        runs.stop(run)
+    assert asked(runs) == (f"{run.name}-2", True)
+
+
+def refused(aws: Aws, name: str = "snapshot-1") -> Run:
+    """A run that SageMaker did not take; it would take the next one."""
+    aws.refuses = True
+    with pytest.raises(RegistryFailed):
+        asked(aws.runs(), name)
+    aws.refuses = False
+    return aws.runs().list()[-1]

@@ -1,6 +1,7 @@
 """Connecting a project: what is missing is made, what is ours corrected, what is not ours left alone."""
 
 import itertools
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from phenoloop.connect.notification import CREATED, REMOVED, merged, missing_events
 from phenoloop.connect.project import Wiring, backend_url_of, wire_project
 from phenoloop.connect.wanted import cure_of_refusal, differences, webhook_settings
-from phenoloop.errors import SettingsInvalid
+from phenoloop.errors import LabelStudioRefused, SettingsInvalid
 from phenoloop.settings import StorageSettings
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:annotations"
@@ -33,6 +34,8 @@ class FakeLabelStudio:
         self.sources: list[dict[str, Any]] = []
         self.connected: list[dict[str, Any]] = []
         self.hooks: list[dict[str, Any]] = []
+        self.photos = 3
+        self.sync_ends = "completed"
         self.settings: dict[str, Any] = {"show_collab_predictions": False, "model_version": ""}
 
     def annotation_storages(self, project_id: int) -> list[dict[str, Any]]:
@@ -46,11 +49,16 @@ class FakeLabelStudio:
         return self.sources
 
     def add_photo_storage(self, project_id: int, *, bucket: str, prefix: str, presign: bool) -> int:
+        if not self.photos:
+            raise LabelStudioRefused("Refused.", reason=f"s3://{bucket}/{prefix} not found.")
         self.sources.append({"bucket": bucket, "prefix": prefix, "use_blob_urls": True})
         return 1
 
-    def sync_photo_storage(self, storage_id: int) -> dict[str, Any]:
-        return {"last_sync_count": 3}
+    def sync_photo_storage(self, storage_id: int) -> dict[str, Any] | None:
+        """`info_set_queued` empties the count, `info_set_completed` sets it; none in time is no answer."""
+        is_done, queued_at = self.sync_ends == "completed", {"time_queued": str(datetime.now(UTC))}
+        synced = {"status": self.sync_ends, "last_sync_count": self.photos if is_done else None, "meta": queued_at}
+        return synced if self.sync_ends else None
 
     def backends(self, project_id: int) -> list[dict[str, Any]]:
         return list(self.connected)
@@ -141,7 +149,7 @@ def test_a_backend_that_label_studio_can_not_use_gets_the_credentials_again(labe
 
 
 def test_a_storage_that_differs_is_left_alone_and_named(label_studio: FakeLabelStudio):
-    label_studio.targets.append({"bucket": "photos", "prefix": "annotations/", "can_delete_objects": False})
+    label_studio.targets.append({"bucket": "photos", "prefix": "annotations", "can_delete_objects": False})
     label_studio.sources.append({"bucket": "photos", "prefix": "", "use_blob_urls": False})
 
     left = [step for step in wire_project(label_studio, 1, WIRING) if step.outcome == "left"]  # type: ignore[arg-type]
@@ -150,10 +158,47 @@ def test_a_storage_that_differs_is_left_alone_and_named(label_studio: FakeLabelS
     assert label_studio.targets[0]["can_delete_objects"] is False
 
 
+def test_a_target_storage_to_whose_prefix_label_studio_adds_a_second_slash_is_left(label_studio: FakeLabelStudio):
+    label_studio.targets.append({"bucket": "photos", "prefix": "annotations/", "can_delete_objects": True})
+
+    first, *_ = wire_project(label_studio, 1, WIRING)  # type: ignore[arg-type]
+
+    assert (str(first.outcome), "annotations//" in first.what, "final slash" in first.cure) == ("left", True, True)
+    label_studio.targets.append({"bucket": "photos", "prefix": "annotations", "can_delete_objects": True})
+    assert outcomes(label_studio)[0] == "right"
+
+
+@pytest.mark.parametrize(
+    ("sync_ends", "outcome", "told"),
+    [
+        ("completed", "done", "3 photos"),
+        ("", "done", "makes tasks of its photos"),
+        ("queued", "done", "makes tasks of its photos"),
+        ("failed", "left", "its sync failed"),
+    ],
+)
+def test_a_new_source_storage_is_synced_once_however_long_that_takes(
+    label_studio: FakeLabelStudio, sync_ends: str, outcome: str, told: str
+):
+    label_studio.sync_ends = sync_ends
+
+    *_, last = wire_project(label_studio, 1, WIRING)  # type: ignore[arg-type]
+
+    assert (str(last.outcome), told in last.what) == (outcome, True)
+
+
 def test_a_source_storage_in_any_bucket_that_the_backend_reads_will_do(label_studio: FakeLabelStudio):
     label_studio.sources.append({"bucket": "archive", "prefix": "2024", "use_blob_urls": True})
 
     assert outcomes(label_studio)[-1] == "right"
+
+
+def test_photos_that_are_still_to_come_are_asked_for_and_the_rest_is_connected(label_studio: FakeLabelStudio):
+    label_studio.photos = 0
+    *_, last = wire_project(label_studio, 1, WIRING)  # type: ignore[arg-type]
+    assert (str(last.outcome), last.cure) == ("left", "Upload a photo there, and connect again.")
+    label_studio.photos = 1
+    assert outcomes(label_studio) == ["right"] * 4 + ["done"]
 
 
 def test_a_project_without_our_backend_asks_for_its_address(label_studio: FakeLabelStudio):

@@ -209,6 +209,15 @@ def test_annotations_written_elsewhere_are_a_failure(loop: Loop, told: Told) -> 
     assert "no S3 target storage writes to s3://photos/annotations/" in says(connections.annotation_storage(loop))
 
 
+def test_annotations_written_below_a_second_slash_are_a_failure(loop: Loop, told: Told) -> None:
+    told.target["prefix"] = "annotations/"
+
+    found = says(connections.annotation_storage(loop))
+
+    assert "it writes to annotations//, not to annotations/" in found
+    assert "final slash" in found
+
+
 def test_a_webhook_with_other_credentials_fails_and_shows_none(loop: Loop, told: Told) -> None:
     told.hook["headers"] = {"Authorization": "Basic b3RoZXI="}
 

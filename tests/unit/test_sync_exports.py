@@ -8,7 +8,7 @@ import pytest
 
 from phenoloop.errors import LabelStudioUnavailable
 from phenoloop.labelling.client import SavedAnnotation, SavedAnnotations
-from sync.label_studio import OVERLAP_S, Exports, Unexported, unexported
+from sync.label_studio import FIRST_REST, OVERLAP_S, Exports, Unexported, unexported
 from tests.unit.annotation_objects import START, Annotated
 from tests.unit.fake_s3 import FakeS3
 
@@ -20,7 +20,7 @@ class FakeLabelStudio:
 
     def __init__(self, annotated: Annotated, prefix: str = "annotations") -> None:
         self._annotated = annotated
-        self._storage = {"id": 4, "bucket": annotated.bucket, "prefix": prefix}
+        self.storage = {"id": 4, "bucket": annotated.bucket, "prefix": prefix, "status": "completed"}
         self.saved: dict[int, SavedAnnotation] = {}
         self.exports = 0
         self.can_export = True
@@ -35,7 +35,7 @@ class FakeLabelStudio:
 
     def annotation_storages(self, project_id: int) -> list[dict[str, Any]]:
         other = {"id": 3, "bucket": "another", "prefix": "annotations"}
-        return [other, self._storage]
+        return [other, self.storage]
 
     def saved_annotations(
         self, project_id: int, *, after: datetime | None, until: datetime | None
@@ -57,6 +57,13 @@ class FakeLabelStudio:
     def _export(self, saved: SavedAnnotation) -> None:
         marks = {"was_cancelled": saved.was_cancelled, "ground_truth": saved.ground_truth}
         self._annotated.save(saved.id, updated_at=saved.updated_at.isoformat(), **marks)
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
 
 
 @pytest.fixture
@@ -158,8 +165,20 @@ def test_while_label_studio_does_not_manage_to_export_it_is_compared_again(
     assert (found.missing, found.compared_until) == ((4,), START)
 
 
-def test_a_project_that_exports_elsewhere_has_nothing_to_compare(annotated: Annotated) -> None:
-    label_studio = FakeLabelStudio(annotated, prefix="other")
+def test_an_export_that_is_under_way_is_not_asked_for_again(
+    annotated: Annotated, label_studio: FakeLabelStudio
+) -> None:
+    label_studio.save(4, exported=False)
+    label_studio.storage["status"] = "in_progress"
+
+    found = compared(label_studio, annotated, START)
+
+    assert (label_studio.exports, found.missing, found.is_left, found.compared_until) == (0, (4,), True, START)
+
+
+@pytest.mark.parametrize("prefix", ["other", "annotations/"])
+def test_a_project_that_exports_elsewhere_has_nothing_to_compare(annotated: Annotated, prefix: str) -> None:
+    label_studio = FakeLabelStudio(annotated, prefix=prefix)
     label_studio.save(1, exported=False)
 
     assert compared(label_studio, annotated, START) == Unexported((), (), (), START)
@@ -172,12 +191,46 @@ def test_comparing_goes_on_from_where_the_last_comparison_ended(
 
     first = exports.compare(1, annotated.catalogue())
     exports.compare(1, annotated.catalogue())
+    assert first is not None
 
     (_, until), (after, _) = label_studio.asked
     assert until == first.compared_until
     assert until is not None
     assert after == until - timedelta(seconds=OVERLAP_S)
     assert timedelta(0) < datetime.now(UTC) - until < timedelta(minutes=2)
+
+
+def test_an_annotation_that_no_export_writes_has_everything_exported_ever_more_rarely(
+    annotated: Annotated, label_studio: FakeLabelStudio
+) -> None:
+    label_studio.save(4, exported=False)
+    label_studio.can_export = False
+    clock = Clock()
+    exports = Exports(label_studio, annotated.store, now=clock)  # type: ignore[arg-type]
+
+    for _ in range(7 * 24 * 12):
+        exports.compare(1, annotated.catalogue())
+        clock.now += timedelta(minutes=5)
+
+    assert 7 <= label_studio.exports <= 7 + 12  # at the end daily
+
+
+def test_a_project_is_compared_as_ever_once_an_export_wrote_everything(
+    annotated: Annotated, label_studio: FakeLabelStudio
+) -> None:
+    label_studio.save(4, exported=False)
+    label_studio.can_export = False
+    clock = Clock()
+    exports = Exports(label_studio, annotated.store, now=clock)  # type: ignore[arg-type]
+    exports.compare(1, annotated.catalogue())
+    assert exports.compare(1, annotated.catalogue()) is None
+
+    label_studio.can_export = True
+    clock.now += FIRST_REST
+    exports.compare(1, annotated.catalogue())
+
+    assert "annotations/4" in annotated.catalogue().objects
+    assert exports.compare(1, annotated.catalogue()) is not None
 
 
 def test_a_label_studio_that_is_down_is_an_error_and_not_an_empty_project(

@@ -10,6 +10,7 @@ from phenoloop.demo.proof.stack import Doors
 from phenoloop.labelling.client import LabelStudio
 from phenoloop.labelling.http import Http
 from phenoloop.labelling.regions import Result
+from phenoloop.labelling.storages import is_at_work
 
 TIMEOUT_S = 120.0  # opening a task may wait for its prediction
 ATTEMPTS = 4
@@ -38,7 +39,8 @@ class Desk:
     def import_photos(self) -> None:
         """Have Label Studio make a task of each photo that lies in the project's source storage."""
         for storage in self.label_studio.photo_storages(self.project_id):
-            self.label_studio.sync_photo_storage(int(storage["id"]))
+            if not is_at_work(storage):  # sync may have asked, too
+                self.label_studio.sync_photo_storage(int(storage["id"]))
 
     def tasks_by_photo(self) -> dict[str, int]:
         """Photo's file name -> task."""
