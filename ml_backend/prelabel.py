@@ -83,27 +83,26 @@ def _store(backend: Backend, project_id: int, lot: Lot) -> int:
     saved = label_studio.saved_predictions(project_id, ids=[id_ for id_ in done if id_ is not None])
     # meanwhile someone may have opened a task, and Label Studio stored its prediction
     still = [task for task in saved if not task.has(live, done[task.task_id]["model_version"])]
-    replaced = {task.task_id for task in still if _replace(label_studio, task, done[task.task_id], live)}
-    lacking = [task.task_id for task in still if task.task_id not in replaced]
-    label_studio.import_predictions(project_id, [{"task": task_id, **done[task_id]} for task_id in lacking])
+    stored = [{"task": task.task_id, **done[task.task_id]} for task in still]
+    fresh = [new for task, new in zip(still, stored, strict=True) if not _replaced(label_studio, task, new)]
+    label_studio.import_predictions(project_id, fresh)
+    superseded = _delete_superseded(label_studio, project_id, lot.task_ids, live)
     structlog.get_logger().info(
         "tasks pre-labelled",
         project=project_id,
         release=lot.version,
-        stored=len(still),
-        replaced=len(replaced),
+        stored=len(stored),
+        replaced=len(stored) - len(fresh),
         failed=len(lot.outcomes) - len(done),
-        superseded=_delete_superseded(label_studio, project_id, lot.task_ids, live),
+        superseded=superseded,
     )
-    return len(still)
+    return len(stored)
 
 
-def _replace(label_studio: LabelStudio, task: SavedPredictions, prediction: Prediction, live: str) -> bool:
-    """Whether an open task had a prediction that the live release's took the place of."""
-    old = [one.id for one in task.predictions if supersedes(live, one.model_version)]
-    if not (old and task.is_open and prediction["model_version"] == live):
-        return False
-    return label_studio.replace_prediction(old[-1], prediction)
+def _replaced(label_studio: LabelStudio, task: SavedPredictions, prediction: Prediction) -> bool:
+    """Whether an open task had one of another release, whose place the prediction took."""
+    old = [one.id for one in task.predictions if supersedes(prediction["model_version"], one.model_version)]
+    return task.is_open and bool(old) and label_studio.replace_prediction(max(old), prediction)
 
 
 def _delete_superseded(label_studio: LabelStudio, project_id: int, task_ids: Sequence[int], live: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -38,8 +38,8 @@ class Unexported:
     """In S3, no longer in Label Studio, whose storage may not delete or lost track. Nothing is done about them."""
     compared_until: datetime | None
     """All is well up to then: the next comparison's `since`."""
-    is_left: bool = False
-    """Whether S3 lacks something still: the export goes on, failed, or does not write all."""
+    left: frozenset[int] = frozenset()
+    """What S3 lacks still: the export goes on, failed, or does not write all."""
 
 
 def unexported(
@@ -50,14 +50,15 @@ def unexported(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    spared: Collection[int] = (),
 ) -> Unexported:
     """Compare a project's annotations with S3, and have what S3 lacks exported again.
 
     Only tasks that changed after `since` and no later than `until`, now unless given; no `since` compares everything,
     and only that finds objects of deleted tasks. The catalogue is to be of just now. `index` spares reading objects and
     tells whose they are: one that it does not know is never orphaned. Label Studio can't export single annotations
-    without changing them, so its storage writes all of them again, unless it is at that already; to a snapshot the same
-    meaning is no change.
+    without changing them, so its storage writes all of them again, unless it is at that already, or what S3 lacks is
+    `spared`; to a snapshot the same meaning is no change.
 
     Raises LabelStudioUnavailable, LabelStudioRefused, AnnotationMissing (may not be read), StorageUnavailable.
     """
@@ -73,22 +74,22 @@ def unexported(
     orphaned = _orphaned(label_studio, project_id, saved, catalogue, index, everything=since is None)
     if missing or outdated or orphaned:
         log.warning("annotations differ from S3", missing=missing, outdated=outdated, orphaned=orphaned)
-    if missing or outdated:
+    left = frozenset(missing + outdated)
+    if not left <= set(spared):
         for storage in _storages(label_studio, project_id, catalogue):
             if not is_at_work(storage):
                 label_studio.sync_annotation_storage(int(storage["id"]))
         still = _lacking(saved, catalogue, index)
         log.info("annotations exported again", still_missing=still[0], still_outdated=still[1])
-        if still != ((), ()):
-            return Unexported(missing, outdated, orphaned, since, is_left=True)
-    return Unexported(missing, outdated, orphaned, until)
+        left = frozenset(still[0] + still[1])
+    return Unexported(missing, outdated, orphaned, since if left else until, left)
 
 
 class Exports:
     """Compares projects with S3, remembering in this process how far it came; now and then everything.
 
-    A project whose export left something out rests for a while: what can't be exported would else have everything
-    written again at every look.
+    What an export left out is spared for a while: what can't be exported would else have everything written again at
+    every look.
     """
 
     def __init__(
@@ -98,31 +99,39 @@ class Exports:
         self._now = now or (lambda: datetime.now(UTC))
         self._compared_until: dict[int, datetime | None] = {}
         self._everything_at: dict[int, datetime] = {}
-        self._rests: dict[int, tuple[datetime, timedelta]] = {}
-        """Project -> until when, and for how long in all."""
+        self._spared: dict[int, _Spared] = {}
 
-    def compare(self, project_id: int, catalogue: Catalogue) -> Unexported | None:
-        """As `unexported`, which see, since the last comparison; None while the project rests."""
-        now = self._now()
-        rests_until, rest = self._rests.get(project_id, (now, FIRST_REST / 2))
-        if now < rests_until:
-            log = structlog.get_logger().bind(project=project_id)
-            log.warning("an export left annotations out; it is tried again later", again_at=rests_until.isoformat())
-            return None
+    def compare(self, project_id: int, catalogue: Catalogue) -> Unexported:
+        """As `unexported`, which see, since the last comparison."""
+        now, spared = self._now(), self._spared.get(project_id, _NOTHING)
         is_due = now - self._everything_at.get(project_id, datetime.min.replace(tzinfo=UTC)) > EVERYTHING_EVERY
         since = None if is_due else self._compared_until.get(project_id)
         index = self._snapshots.index(self._snapshots.latest())
         settled = now - timedelta(seconds=SETTLED_S)
-        found = unexported(self._label_studio, project_id, catalogue, index, since=since, until=settled)
+        ids = spared.ids if now < spared.until else frozenset[int]()
+        found = unexported(self._label_studio, project_id, catalogue, index, since=since, until=settled, spared=ids)
         self._compared_until[project_id] = found.compared_until
         if is_due:
             self._everything_at[project_id] = now
-        if found.is_left:
-            rest = min(2 * rest, EVERYTHING_EVERY)
-            self._rests[project_id] = now + rest, rest
-        else:
-            self._rests.pop(project_id, None)
+        if not found.left <= ids:
+            rest = min(2 * spared.rest, EVERYTHING_EVERY)
+            self._spared[project_id] = _Spared(found.left, now + rest, rest)
+        elif not found.left:
+            self._spared.pop(project_id, None)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Spared:
+    """What a project's last export left out."""
+
+    ids: frozenset[int]
+    until: datetime
+    rest: timedelta
+    """How long that is in all."""
+
+
+_NOTHING = _Spared(frozenset(), datetime.min.replace(tzinfo=UTC), FIRST_REST / 2)
 
 
 def _storages(label_studio: LabelStudio, project_id: int, catalogue: Catalogue) -> list[Storage]:

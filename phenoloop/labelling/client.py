@@ -164,7 +164,7 @@ class LabelStudio(Wiring):
         return int(self._http.delete(path, {"model_version": model_version})["deleted_predictions"])
 
     def replace_prediction(self, prediction_id: int, prediction: Mapping[str, Any]) -> bool:
-        """Write `result`, `score` and `model_version` over it; False if there is no such, or no longer.
+        """Write `task`, `result`, `score` and `model_version` over it; False if there is no such, or no longer.
 
         It stays the same prediction to those who are at its task: what they submit names it.
         """

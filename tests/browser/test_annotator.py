@@ -93,7 +93,8 @@ def test_whoever_is_at_a_task_while_a_new_release_predicts_it_can_submit(
     label_studio, version = stack.label_studio(), stack.status()["release"]
     annotator.open_task(photo.project_id, photo.task_id)
     annotator.wait_for_regions(len(masks(photo.predicted)))
-    label_studio.replace_prediction(photo.prediction_id, {"result": [], "score": 0.0, "model_version": version})
+    written = {"task": photo.task_id, "result": [], "score": 0.0, "model_version": version}
+    assert label_studio.replace_prediction(photo.prediction_id, written)
     annotator.submit()
     (annotation,) = eventually(lambda: label_studio.annotations(photo.task_id))
     assert len(masks(annotation["result"])) == len(masks(photo.predicted))

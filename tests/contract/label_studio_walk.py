@@ -111,7 +111,7 @@ def predict_twice(label_studio: LabelStudio) -> None:
 def _replace_while_someone_is_at_it(label_studio: LabelStudio, task: SavedPredictions) -> None:
     """What was made from the prediction as it was is taken, and names it still."""
     (prediction,) = task.predictions
-    written = {"result": [], "score": 0.5, "model_version": "release-2"}
+    written = {"task": task.task_id, "result": [], "score": 0.5, "model_version": "release-2"}
     assert label_studio.replace_prediction(prediction.id, written)
     assert (label_studio.prediction(prediction.id) or {}).items() >= written.items()
     assert not label_studio.replace_prediction(NOTHING, written)

@@ -63,7 +63,8 @@ def test_a_service_is_confined(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert all("nosuid" in place and "nodev" in place for place in service["tmpfs"])
     executable = {place.partition(":")[0] for place in service["tmpfs"] if "noexec" not in place}
-    assert executable == ({"/build"} if name == "sync" else set())
+    assert executable == ({"/build"} if name in {"sync", "operator"} else set())
+    assert service.get("environment", {}).get("TMPDIR") == ("/build" if executable else None)
     assert service.keys() >= {"mem_limit", "cpus", "pids_limit", "restart"}
 
 
@@ -145,7 +146,9 @@ def _words_of_loop(script: str) -> list[str]:
 
 @pytest.mark.parametrize("name", OURS)
 def test_what_the_stack_says_of_settings_reaches_the_service(name: str) -> None:
-    assert set(SETTINGS.values()) <= services()[name]["environment"].keys()
+    variables = services()[name]["environment"]
+    assert set(SETTINGS.values()) <= variables.keys()
+    assert [value for value in variables.values() if ":-" in str(value)] == []  # empty, it would win over the file
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -164,7 +164,7 @@ def place(stack: RunningStack, image: Path, tmp_path_factory: pytest.TempPathFac
 
 def test_the_secrets_that_the_script_makes_are_for_the_containers_group_only(place: Place) -> None:
     files = list((place.folder / "secrets").iterdir())
-    assert len(files) == 9
+    assert len(files) == 10
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o440 and file.stat().st_gid == 10001 for file in files)
     made = {file.name: file.read_text() for file in files}
     assert len(made["redis_password"]) == 48

@@ -139,7 +139,8 @@ class FakeLabelStudio:
         task_id, number = divmod(prediction_id, 100)
         old = self._predictions(task_id)[number].model_version
         self.replaced.append((task_id, old))
-        self.stored.append({"task": task_id, **prediction})
+        assert prediction["task"] == task_id
+        self.stored.append(prediction)
         self.versions[task_id] = self.versions[task_id] - {old} | {prediction["model_version"]}
         return True
 

@@ -93,14 +93,14 @@ class Overtaken(FakeChain):
         return found
 
 
-def test_a_release_that_is_no_longer_live_replaces_nothing():
+def test_a_release_that_is_no_longer_live_leaves_one_prediction_for_the_next_one_to_replace():
     label_studio = FakeLabelStudio(PHOTOS)
     label_studio.versions[1] = {"phenoloop-older"}
 
     prelabel(backend(chain=Overtaken(), label_studio=label_studio), 3, [1])
 
-    assert label_studio.versions[1] == {"phenoloop-older", RELEASE}
-    assert [label_studio.replaced, label_studio.deleted] == [[], []]
+    assert label_studio.versions[1] == {RELEASE}
+    assert label_studio.deleted == []
 
 
 def test_a_release_that_is_no_longer_live_adds_nothing_to_what_the_live_one_predicted():

@@ -173,7 +173,7 @@ def test_an_export_that_is_under_way_is_not_asked_for_again(
 
     found = compared(label_studio, annotated, START)
 
-    assert (label_studio.exports, found.missing, found.is_left, found.compared_until) == (0, (4,), True, START)
+    assert (label_studio.exports, found.missing, found.left, found.compared_until) == (0, (4,), {4}, START)
 
 
 @pytest.mark.parametrize("prefix", ["other", "annotations/"])
@@ -191,7 +191,6 @@ def test_comparing_goes_on_from_where_the_last_comparison_ended(
 
     first = exports.compare(1, annotated.catalogue())
     exports.compare(1, annotated.catalogue())
-    assert first is not None
 
     (_, until), (after, _) = label_studio.asked
     assert until == first.compared_until
@@ -215,7 +214,23 @@ def test_an_annotation_that_no_export_writes_has_everything_exported_ever_more_r
     assert 7 <= label_studio.exports <= 7 + 12  # at the end daily
 
 
-def test_a_project_is_compared_as_ever_once_an_export_wrote_everything(
+def test_an_annotation_that_no_export_writes_is_in_no_others_way(
+    annotated: Annotated, label_studio: FakeLabelStudio
+) -> None:
+    label_studio.save(4, exported=False)
+    label_studio.can_export = False
+    exports = Exports(label_studio, annotated.store)  # type: ignore[arg-type]
+    exports.compare(1, annotated.catalogue())
+    exports.compare(1, annotated.catalogue())
+    assert label_studio.exports == 1
+
+    label_studio.save(5, exported=False)
+    exports.compare(1, annotated.catalogue())
+
+    assert label_studio.exports == 2
+
+
+def test_a_later_loss_is_exported_at_once_though_an_earlier_one_took_long(
     annotated: Annotated, label_studio: FakeLabelStudio
 ) -> None:
     label_studio.save(4, exported=False)
@@ -223,14 +238,16 @@ def test_a_project_is_compared_as_ever_once_an_export_wrote_everything(
     clock = Clock()
     exports = Exports(label_studio, annotated.store, now=clock)  # type: ignore[arg-type]
     exports.compare(1, annotated.catalogue())
-    assert exports.compare(1, annotated.catalogue()) is None
-
     label_studio.can_export = True
     clock.now += FIRST_REST
-    exports.compare(1, annotated.catalogue())
-
+    assert exports.compare(1, annotated.catalogue()).left == frozenset()
     assert "annotations/4" in annotated.catalogue().objects
-    assert exports.compare(1, annotated.catalogue()) is not None
+
+    label_studio.save(5, minute=(clock.now - START) // timedelta(minutes=1) + 5, exported=False)
+    clock.now += timedelta(minutes=10)
+
+    assert exports.compare(1, annotated.catalogue()).missing == (5,)
+    assert "annotations/5" in annotated.catalogue().objects
 
 
 def test_a_label_studio_that_is_down_is_an_error_and_not_an_empty_project(
