@@ -144,7 +144,10 @@ class LabelStudio(Wiring):
         several: bool = False,
         only_open: bool = False,
     ) -> Iterator[SavedPredictions]:
-        """What each task has, without what was predicted; only of `ids`, of tasks with `several`, of open ones."""
+        """What each task has, without what was predicted; only of `ids`, of tasks with `several`, of open ones.
+
+        Whether there are several Label Studio tells from a count that may be too high.
+        """
         filters = (SEVERAL if several else []) + (OPEN if only_open else [])
         asked = {"project": project_id, "include": ",".join(("id", "predictions", *MADE)), "fields": "all"}
         with as_documented():
